@@ -1,0 +1,33 @@
+"""``python -m collectors``: this host's samples as JSON lines, without the planner."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from collectors.run import run_all
+
+
+def main() -> None:
+    """Print one round of records a line each; repeat with ``--interval`` and ``--count``."""
+    parser = argparse.ArgumentParser(prog="python -m collectors", description=__doc__)
+    parser.add_argument("--root", type=Path, default=Path("/"), help="directory that looks like a host's /")
+    parser.add_argument("--host", default=platform.node(), help="name to record the host under")
+    parser.add_argument("--interval", type=float, default=10.0, help="seconds between rounds")
+    parser.add_argument("--count", type=int, default=1, help="number of rounds")
+    options = parser.parse_args()
+    for round_number in range(options.count):
+        if round_number:
+            time.sleep(options.interval)
+        records = run_all(options.root, options.host, int(time.time()), lambda text: print(text, file=sys.stderr))
+        for record in records:
+            print(json.dumps({"type": type(record).__name__, **asdict(record)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Pressure stall information of the host (``/proc/pressure``; kernel document accounting/psi.rst)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from collectors.records import METRICS, Record, Sample
+
+
+def parse_pressure(text: str) -> dict[str, float]:
+    """``some`` and ``full`` totals of a pressure file, in seconds.
+
+    >>> parse_pressure("some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000")
+    {'some': 2.5}
+    """
+    totals = {}
+    for line in text.splitlines():
+        kind, *fields = line.split()
+        for item in fields:
+            if item.startswith("total="):
+                totals[kind] = int(item.removeprefix("total=")) / 1e6
+    return totals
+
+
+def pressure_values(directory: Path, pattern: str) -> dict[str, float]:
+    """Known pressure metrics found in a directory; ``pattern`` names a resource's file."""
+    values = {}
+    for resource in ("cpu", "memory", "io"):
+        path = directory / pattern.format(resource)
+        try:
+            totals = parse_pressure(path.read_text())
+        except OSError:  # no PSI in this kernel, or switched off: absent, not zero
+            continue
+        for kind, seconds in totals.items():
+            metric = f"{resource}_pressure_{kind}_seconds_total"
+            if metric in METRICS:
+                values[metric] = seconds
+    return values
+
+
+class PressureCollector:
+    """How long tasks of this host waited for CPU, memory and IO."""
+
+    name = "psi"
+
+    def collect(self, root: Path, host: str, at_s: int) -> Iterable[Record]:
+        """Read ``/proc/pressure`` once."""
+        boot = next(
+            (line.split()[1] for line in (root / "proc/stat").read_text().splitlines() if line.startswith("btime")),
+            "",
+        )
+        for metric, value in pressure_values(root / "proc/pressure", "{}").items():
+            yield Sample(at_s, host, None, boot, metric, value)

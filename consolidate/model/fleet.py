@@ -1,0 +1,177 @@
+"""Hosts, workloads and operating systems: what is there before anything is planned."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from consolidate.model.resources import Resources
+from consolidate.model.rules import Rule
+
+GIB = 1024**3
+MIB = 1024**2
+
+
+class Isolation(enum.StrEnum):
+    """How a workload is kept apart on its host."""
+
+    NATIVE = "native"
+    """As it runs today, straight on its own host's operating system."""
+    CONTAINER = "container"
+    """A cgroup-limited container that shares the host's kernel."""
+    VM = "vm"
+    """A virtual machine on a native (type 1, KVM) hypervisor."""
+    HOSTED_VM = "hosted-vm"
+    """A virtual machine on a hosted (type 2) hypervisor."""
+
+
+class Hypervisor(enum.StrEnum):
+    """What a host offers to virtual machines."""
+
+    NONE = "none"
+    NATIVE = "native"
+    HOSTED = "hosted"
+
+
+@dataclass(frozen=True)
+class OperatingSystem:
+    """What a guest of this system needs, and whom a host of this system can take in."""
+
+    name: str
+    family: str
+    guest_memory_bytes: int
+    """Memory the guest's own kernel and services take in a virtual machine."""
+    containers: bool
+    """A host of this system runs containers of its own family."""
+    hardware: str | None = None
+    """Vendor whose hardware the licence demands, also for virtual machines."""
+    max_vms_per_host: int | None = None
+    """Copies the licence allows in virtual machines on one host."""
+
+
+OPERATING_SYSTEMS: Mapping[str, OperatingSystem] = {
+    system.name: system
+    for system in (
+        OperatingSystem("linux", "linux", 256 * MIB, containers=True),
+        OperatingSystem("debian", "linux", 256 * MIB, containers=True),
+        OperatingSystem("ubuntu", "linux", 320 * MIB, containers=True),
+        OperatingSystem("centos", "linux", 320 * MIB, containers=True),
+        OperatingSystem("windows-7", "windows-nt6", GIB, containers=False),
+        OperatingSystem("windows-10", "windows-nt10", 3 * GIB // 2, containers=True),
+        # Apple's licence for macOS: on Apple hardware only, at most two further copies in virtual machines.
+        OperatingSystem("macos", "darwin", 2 * GIB, containers=False, hardware="apple", max_vms_per_host=2),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """What an isolation costs on top of the workload's own demand, in permille and absolute."""
+
+    cpu_permille: int
+    memory_permille: int
+    memory_bytes: int
+    io_permille: int
+
+
+OVERHEADS: Mapping[Isolation, Overhead] = {
+    # Midpoints of what Felter et al. (IBM RC25482, ISPASS 2015) and later measurements report.
+    Isolation.NATIVE: Overhead(0, 0, 0, 0),
+    Isolation.CONTAINER: Overhead(10, 5, 10 * MIB, 10),
+    Isolation.VM: Overhead(50, 20, 100 * MIB, 150),
+    Isolation.HOSTED_VM: Overhead(100, 30, 250 * MIB, 350),
+}
+
+
+@dataclass(frozen=True)
+class PowerCurve:
+    """Watts drawn at evenly spaced CPU loads, from idle to full."""
+
+    watts: tuple[float, ...]
+
+    def at(self, load: float) -> float:
+        """Watts at a CPU load between 0 and 1, by linear interpolation."""
+        if len(self.watts) == 1:
+            return self.watts[0]
+        position = min(max(load, 0.0), 1.0) * (len(self.watts) - 1)
+        left = min(int(position), len(self.watts) - 2)
+        return self.watts[left] + (self.watts[left + 1] - self.watts[left]) * (position - left)
+
+
+@dataclass(frozen=True)
+class Host:
+    """A server. CPU is normalised: ``capacity.cpu_milli`` already includes the benchmark rating."""
+
+    name: str
+    capacity: Resources
+    os: str
+    reserved: Resources = Resources()
+    hypervisor: Hypervisor = Hypervisor.NONE
+    cpu_rating: float = 1.0
+    """Speed of one core relative to the reference core; measured CPU is multiplied by it."""
+    vendor: str = ""
+    domain: str = ""
+    """Failure domain (rack, room, zone)."""
+    power: PowerCurve = PowerCurve((100.0, 250.0))
+    cost_per_month: float = 0.0
+    headroom_permille: int = 0
+
+    @property
+    def allocatable(self) -> Resources:
+        """Capacity less headroom less what the host keeps for itself: the only definition of room."""
+        return self.capacity.scaled_down(1000 - self.headroom_permille) - self.reserved
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Something that is placed: a process group, unit, container or virtual machine."""
+
+    name: str
+    os: str
+    host: str | None = None
+    isolation: Isolation = Isolation.NATIVE
+    allowed: frozenset[Isolation] = frozenset(Isolation)
+    group: str = ""
+    owner: str = ""
+    movable: bool = True
+    copy_bytes: int = 0
+    """What a move transfers: the image or the disk."""
+    limits: Resources = Resources()
+    """What it is limited to now; its size where nothing was measured."""
+    cgroup: str = ""
+    """Path of its control group below the hierarchy's root, where it has one."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All that a plan is made of, besides demand."""
+
+    hosts: tuple[Host, ...]
+    workloads: tuple[Workload, ...]
+    rules: tuple[Rule, ...] = ()
+    systems: Mapping[str, OperatingSystem] = field(default_factory=lambda: OPERATING_SYSTEMS)
+    overheads: Mapping[Isolation, Overhead] = field(default_factory=lambda: OVERHEADS)
+
+
+def choose_isolation(fleet: Fleet, workload: Workload, host: Host) -> Isolation | None:
+    """Cheapest isolation in which a workload can run on a host, or None where none can.
+
+    At home nothing changes; elsewhere a container where the kernel is shared, else a virtual machine
+    where the host has a hypervisor and the guest's licence accepts its hardware.
+    """
+    system = fleet.systems[workload.os]
+    on = fleet.systems[host.os]
+    if workload.host == host.name and workload.isolation is not Isolation.CONTAINER:
+        return workload.isolation
+    if (
+        system.family == on.family
+        and on.containers
+        and Isolation.CONTAINER in workload.allowed
+        and workload.isolation in (Isolation.NATIVE, Isolation.CONTAINER)
+    ):
+        return Isolation.CONTAINER
+    if system.hardware is not None and host.vendor != system.hardware:
+        return None
+    offered = {Hypervisor.NATIVE: Isolation.VM, Hypervisor.HOSTED: Isolation.HOSTED_VM}.get(host.hypervisor)
+    return offered if offered in workload.allowed else None

@@ -1,0 +1,93 @@
+"""Amounts as people write them, and as integers: ``14GiB``, ``1500m``, ``7d``.
+
+Parsing is strict, since a typo in a unit is a factor of a thousand on somebody's server.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from consolidate.errors import InputError
+
+_SIZE = {"": 1, "B": 1}
+for _power, _letter in enumerate("KMGTP", start=1):
+    _SIZE[f"{_letter}iB"] = 1024**_power
+    _SIZE[f"{_letter}B"] = 1000**_power
+_TIME = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_CPU = {"": 1000, "m": 1}
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z/]*)\s*")
+
+
+def _parse(text: str | int | float, units: dict[str, int], what: str, example: str) -> int:
+    match = _NUMBER.fullmatch(str(text))
+    if not match or match[2] not in units:
+        raise InputError(f"{str(text)!r} is not {what}; write for example {example}")
+    amount = Fraction(match[1]) * units[match[2]]
+    if amount.denominator != 1 and amount < 1:
+        raise InputError(f"{str(text)!r} is smaller than one unit of {what}; write for example {example}")
+    return int(amount)
+
+
+def parse_bytes(text: str | int | float) -> int:
+    """``14GiB`` (powers of 1024) or ``14GB`` (powers of 1000) to bytes."""
+    return _parse(text, _SIZE, "a size", "14GiB")
+
+
+def parse_bytes_per_s(text: str | int | float) -> int:
+    """``200MB/s`` to bytes per second."""
+    return _parse(str(text).removesuffix("/s"), _SIZE, "a data rate", "200MB/s")
+
+
+def parse_cpu_milli(text: str | int | float) -> int:
+    """``2``, ``1.5`` or ``1500m`` cores to thousandths of a core."""
+    return _parse(text, _CPU, "a number of cores", "1500m or 1.5")
+
+
+def parse_duration_s(text: str | int | float) -> int:
+    """``90s``, ``15m``, ``7d`` to seconds."""
+    return _parse(text, _TIME, "a duration", "7d")
+
+
+def format_bytes(amount: int) -> str:
+    """Three significant digits and a binary unit: ``13.6 GiB``."""
+    value = float(amount)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1024:
+            break
+        value /= 1024
+    else:
+        unit = "PiB"
+    return f"{int(value)} B" if unit == "B" else f"{value:.{0 if abs(value) >= 100 else 1}f} {unit}"
+
+
+def format_cpu(milli: int) -> str:
+    """Thousandths of a core as cores: ``1.50 cores``."""
+    return f"{milli / 1000:.2f} cores"
+
+
+def format_amount(dimension: str, amount: int) -> str:
+    """An amount of any resource dimension, with the unit its name carries."""
+    if dimension == "cpu_milli":
+        return format_cpu(amount)
+    if dimension.endswith("bytes_per_s"):
+        return f"{format_bytes(amount)}/s"
+    if dimension.endswith("_bytes"):
+        return format_bytes(amount)
+    return f"{amount} {dimension}"
+
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def slot_of_week(at_s: int) -> int:
+    """Hour of the week, 0 = Monday 00:00 UTC (the Unix epoch was a Thursday)."""
+    return (at_s // 3600 + 72) % 168
+
+
+def format_slot(slot: int, slots: int) -> str:
+    """Name a slot: ``Tue 14:00`` of 168, ``14:00`` of 24, ``always`` of 1."""
+    if slots == 1:
+        return "always"
+    hour = f"{slot % 24:02d}:00"
+    return hour if slots == 24 else f"{DAYS[slot // 24 % 7]} {hour}"

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 from consolidate.errors import InputError
+
+Times = TypeVar("Times", int, "NDArray[np.int64]")
 
 _SIZE = {"": 1, "B": 1}
 for _power, _letter in enumerate("KMGTP", start=1):
@@ -49,15 +56,21 @@ def parse_duration_s(text: str | int | float) -> int:
     return _parse(text, _TIME, "a duration", "7d")
 
 
+def parse_permille(text: str | int | float) -> int:
+    """``10%`` to 100 thousandths; a bare number is refused, since 10 and 0.1 are both written for ten percent."""
+    if not str(text).strip().endswith("%"):
+        raise InputError(f"{str(text)!r} is not a percentage; write for example 10%")
+    return _parse(str(text).strip().removesuffix("%"), {"": 10}, "a percentage", "10%")
+
+
 def format_bytes(amount: int) -> str:
     """Three significant digits and a binary unit: ``13.6 GiB``."""
     value = float(amount)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(value) < 1024:
-            break
+    units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+    while abs(value) >= 1024 and len(units) > 1:
         value /= 1024
-    else:
-        unit = "PiB"
+        units.pop(0)
+    unit = units[0]
     return f"{int(value)} B" if unit == "B" else f"{value:.{0 if abs(value) >= 100 else 1}f} {unit}"
 
 
@@ -80,8 +93,8 @@ def format_amount(dimension: str, amount: int) -> str:
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def slot_of_week(at_s: int) -> int:
-    """Hour of the week, 0 = Monday 00:00 UTC (the Unix epoch was a Thursday)."""
+def slot_of_week(at_s: Times) -> Times:
+    """Hour of the week, 0 = Monday 00:00 UTC (the Unix epoch was a Thursday); of one time or an array of them."""
     return (at_s // 3600 + 72) % 168
 
 

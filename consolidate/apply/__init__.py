@@ -1,1 +1,1 @@
-
+"""Partitions on hosts: written, checked, taken back."""

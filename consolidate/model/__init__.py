@@ -1,1 +1,1 @@
-
+"""Hosts, workloads, rules: frozen types and their algebra, without effects."""

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from consolidate.model.resources import Resources
+from consolidate.model.resources import NOTHING, Resources
 from consolidate.model.rules import Rule
 
 GIB = 1024**3
@@ -106,7 +106,7 @@ class Host:
     name: str
     capacity: Resources
     os: str
-    reserved: Resources = Resources()
+    reserved: Resources = NOTHING
     hypervisor: Hypervisor = Hypervisor.NONE
     cpu_rating: float = 1.0
     """Speed of one core relative to the reference core; measured CPU is multiplied by it."""
@@ -116,6 +116,7 @@ class Host:
     power: PowerCurve = PowerCurve((100.0, 250.0))
     cost_per_month: float = 0.0
     headroom_permille: int = 0
+    """Share of the capacity that no plan may use."""
 
     @property
     def allocatable(self) -> Resources:
@@ -137,7 +138,7 @@ class Workload:
     movable: bool = True
     copy_bytes: int = 0
     """What a move transfers: the image or the disk."""
-    limits: Resources = Resources()
+    limits: Resources = NOTHING
     """What it is limited to now; its size where nothing was measured."""
     cgroup: str = ""
     """Path of its control group below the hierarchy's root, where it has one."""
@@ -152,26 +153,3 @@ class Fleet:
     rules: tuple[Rule, ...] = ()
     systems: Mapping[str, OperatingSystem] = field(default_factory=lambda: OPERATING_SYSTEMS)
     overheads: Mapping[Isolation, Overhead] = field(default_factory=lambda: OVERHEADS)
-
-
-def choose_isolation(fleet: Fleet, workload: Workload, host: Host) -> Isolation | None:
-    """Cheapest isolation in which a workload can run on a host, or None where none can.
-
-    At home nothing changes; elsewhere a container where the kernel is shared, else a virtual machine
-    where the host has a hypervisor and the guest's licence accepts its hardware.
-    """
-    system = fleet.systems[workload.os]
-    on = fleet.systems[host.os]
-    if workload.host == host.name and workload.isolation is not Isolation.CONTAINER:
-        return workload.isolation
-    if (
-        system.family == on.family
-        and on.containers
-        and Isolation.CONTAINER in workload.allowed
-        and workload.isolation in (Isolation.NATIVE, Isolation.CONTAINER)
-    ):
-        return Isolation.CONTAINER
-    if system.hardware is not None and host.vendor != system.hardware:
-        return None
-    offered = {Hypervisor.NATIVE: Isolation.VM, Hypervisor.HOSTED: Isolation.HOSTED_VM}.get(host.hypervisor)
-    return offered if offered in workload.allowed else None

@@ -51,3 +51,7 @@ class Resources:
     def scaled_down(self, permille: int) -> Resources:
         """Multiply by permille / 1000, rounded down: right for capacity."""
         return Resources({name: amount * permille // 1000 for name, amount in self.amounts.items()})
+
+
+NOTHING = Resources()
+"""No dimension known."""

@@ -60,11 +60,12 @@ class Ban:
 
 @dataclass(frozen=True)
 class FailureReserve:
-    """Any one host in use may fail: its workloads then fit on the hosts left powered on."""
+    """Any one host may fail: those of the workloads that ran on it then fit on the hosts still powered on."""
 
     name: str
+    workloads: tuple[str, ...]
 
 
 Rule = Affinity | AntiAffinity | Spread | Licence | Pin | Ban | FailureReserve
 GroupRule = AntiAffinity | Spread | Licence
-"""Rules that count the members of a group per host or per domain."""
+"""Rules that count the members of a group per host or per failure domain."""

@@ -1,1 +1,1 @@
-
+"""Renderings of one plan document."""

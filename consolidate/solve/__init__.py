@@ -1,1 +1,1 @@
-
+"""Packing, its lower bound, and the oracle that judges both."""

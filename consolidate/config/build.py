@@ -1,0 +1,313 @@
+"""From the parsed document and the measured records to a consistent fleet."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from collectors.records import HostRecord, WorkloadRecord
+from consolidate.config.schema import (
+    DIMENSION_OF,
+    AffinitySection,
+    AntiAffinitySection,
+    BanSection,
+    DemandSection,
+    FailureReserveSection,
+    FleetFile,
+    HostModelSection,
+    HostSection,
+    LicenceSection,
+    PinSection,
+    RuleEntry,
+    RuleSection,
+    SpreadSection,
+    WorkloadSection,
+)
+from consolidate.errors import InputError
+from consolidate.model.demand import SLOT_COUNTS, Demand
+from consolidate.model.fleet import (
+    OPERATING_SYSTEMS,
+    OVERHEADS,
+    Fleet,
+    Host,
+    Isolation,
+    OperatingSystem,
+    Overhead,
+    PowerCurve,
+    Workload,
+)
+from consolidate.model.policy import Policy
+from consolidate.model.resources import Resources
+from consolidate.model.rules import Affinity, AntiAffinity, Ban, FailureReserve, Licence, Pin, Rule, Spread
+
+T = TypeVar("T")
+Path = Sequence[str | int]
+"""Where in the document something stands: keys and indices from the root."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A fleet, the demands stated for it, and the policy to plan it by."""
+
+    fleet: Fleet
+    stated: Mapping[str, Demand]
+    policy: Policy
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else "mend the name or remove it"
+
+
+class FleetBuilder:
+    """Turns the parsed document into a fleet; every method takes the path it reads for the error's sake."""
+
+    def __init__(self, file: FleetFile, place: Callable[[Path], str]) -> None:
+        self.file = file
+        self.place = place
+        self.systems = {**OPERATING_SYSTEMS} | {
+            name: OperatingSystem(name, it.family, it.guest_memory, it.containers, it.hardware, it.max_vms_per_host)
+            for name, it in file.operating_systems.items()
+        }
+        self.overheads = {**OVERHEADS} | {
+            isolation: Overhead(it.cpu, it.memory, it.memory_fixed, it.io) for isolation, it in file.overheads.items()
+        }
+
+    def _fail(self, path: Path, problem: str) -> InputError:
+        return InputError(f"{self.place(path)}: {problem}")
+
+    def build(self, host_records: Iterable[HostRecord], workload_records: Mapping[str, WorkloadRecord]) -> Inputs:
+        """Join the document with the records; the document wins."""
+        hosts = self._hosts(host_records)
+        if not hosts:
+            raise self._fail([], "there are no hosts; list them under 'hosts' or collect from them first")
+        workloads, stated = self._workloads(workload_records, hosts)
+        rules = tuple(
+            self._rule(rule, ("rules", index), hosts, workloads) for index, rule in enumerate(self.file.rules)
+        )
+        fleet = Fleet(tuple(hosts.values()), tuple(workloads.values()), rules, self.systems, self.overheads)
+        return Inputs(fleet, stated, self.file.policy.policy())
+
+    def _hosts(self, records: Iterable[HostRecord]) -> dict[str, Host]:
+        hosts = {}
+        for record in records:
+            os = record.os if record.os in self.systems else "linux"
+            hosts[record.name] = Host(
+                record.name,
+                Resources(record.capacity),
+                os,
+                headroom_permille=self.file.policy.headroom,
+            )
+        for index, entry in enumerate(self.file.hosts):
+            path = ("hosts", index)
+            for name, before in self._host_targets(entry, path, hosts):
+                hosts[name] = self._host(entry, name, before, path)
+        for host in hosts.values():
+            for dimension in ("cpu_milli", "memory_bytes"):
+                if host.allocatable.get(dimension) <= 0:
+                    word = dimension.partition("_")[0]
+                    raise self._fail(
+                        ["hosts"],
+                        f"host {host.name!r} has no {word} left to give (capacity less headroom less reserved); "
+                        f"state its {word} or remove the host",
+                    )
+        return hosts
+
+    def _host_targets(
+        self, entry: HostSection, path: tuple[str | int, ...], hosts: Mapping[str, Host]
+    ) -> list[tuple[str, Host | None]]:
+        if bool(entry.name) == bool(entry.match):
+            raise self._fail(path, "give either 'name' or 'match'")
+        if entry.match:
+            matched = fnmatch.filter(hosts, entry.match)
+            if not matched:
+                raise self._fail([*path, "match"], f"no measured host matches {entry.match!r}; write 'name' to add one")
+            return [(name, hosts[name]) for name in matched]
+        if entry.count == 1 and "{n}" not in entry.name:
+            return [(entry.name, hosts.get(entry.name))]
+        if "{n}" not in entry.name:
+            raise self._fail(
+                [*path, "name"], f"{entry.name!r} names {entry.count} hosts; put {{n}} where the number goes"
+            )
+        width = len(str(entry.count))
+        return [(entry.name.replace("{n}", f"{n:0{width}d}"), None) for n in range(1, entry.count + 1)]
+
+    def _host(self, entry: HostSection, name: str, before: Host | None, path: tuple[str | int, ...]) -> Host:
+        if entry.model is not None and entry.model not in self.file.models:
+            problem = f"no model {entry.model!r}; {_did_you_mean(entry.model, self.file.models)}"
+            raise self._fail([*path, "model"], problem)
+        model = self.file.models[entry.model] if entry.model is not None else HostModelSection()
+        own = {key: getattr(entry, key) for key in entry.model_fields_set & HostModelSection.model_fields.keys()}
+        merged = model.model_copy(update=own)
+        base = before or Host(name, Resources(), "linux", headroom_permille=self.file.policy.headroom)
+        os = merged.os or base.os
+        self._known_system(os, [*path, "os"])
+        return Host(
+            name=name,
+            capacity=Resources({**base.capacity.amounts, **merged.resources().amounts}),
+            os=os,
+            reserved=merged.reserved.resources() if merged.reserved else base.reserved,
+            hypervisor=_first(merged.hypervisor, base.hypervisor),
+            cpu_rating=_first(merged.cpu_rating, base.cpu_rating),
+            vendor=_first(merged.vendor, base.vendor),
+            domain=_first(merged.domain, base.domain),
+            power=PowerCurve(tuple(merged.watts)) if merged.watts else base.power,
+            cost_per_month=_first(merged.cost_per_month, base.cost_per_month),
+            headroom_permille=_first(merged.headroom, base.headroom_permille),
+        )
+
+    def _known_system(self, os: str, path: Path) -> None:
+        if os not in self.systems:
+            problem = f"no operating system {os!r}; {_did_you_mean(os, self.systems)}"
+            raise self._fail(path, problem)
+
+    def _workloads(
+        self, records: Mapping[str, WorkloadRecord], hosts: Mapping[str, Host]
+    ) -> tuple[dict[str, Workload], dict[str, Demand]]:
+        workloads = {
+            name: _from_record(name, record, hosts) for name, record in records.items() if record.kind != "slice"
+        }
+        stated = {}
+        for index, entry in enumerate(self.file.workloads):
+            path = ("workloads", index)
+            if bool(entry.name) == bool(entry.match):
+                raise self._fail(path, "give either 'name' or 'match'")
+            names = [entry.name] if entry.name else fnmatch.filter(workloads, entry.match)
+            if not names:
+                raise self._fail([*path, "match"], f"no measured workload matches {entry.match!r}; mend the pattern")
+            for name in names:
+                workloads[name] = self._workload(entry, workloads.get(name) or Workload(name, ""), hosts, path)
+                if entry.demand is not None:
+                    stated[name] = self._demand(entry.demand, name, path)
+        return workloads, stated
+
+    def _workload(
+        self, entry: WorkloadSection, before: Workload, hosts: Mapping[str, Host], path: tuple[str | int, ...]
+    ) -> Workload:
+        host = _first(entry.host, before.host)
+        if host is not None and host not in hosts:
+            raise self._fail([*path, "host"], f"no host {host!r}; {_did_you_mean(host, hosts)}")
+        os = entry.os or before.os or (hosts[host].os if host is not None else "linux")
+        self._known_system(os, [*path, "os"])
+        return replace(
+            before,
+            os=os,
+            host=host,
+            isolation=_first(entry.isolation, before.isolation),
+            allowed=frozenset(entry.allowed) if entry.allowed is not None else before.allowed,
+            group=_first(entry.group, before.group),
+            owner=_first(entry.owner, before.owner),
+            movable=_first(entry.movable, before.movable),
+            copy_bytes=_first(entry.copy_size, before.copy_bytes),
+            limits=entry.limits.resources() if entry.limits else before.limits,
+        )
+
+    def _demand(self, entry: DemandSection, name: str, path: tuple[str | int, ...]) -> Demand:
+        amounts = {}
+        for word, dimension in DIMENSION_OF.items():
+            value = getattr(entry, word)
+            if value is None:
+                continue
+            slots = value if isinstance(value, list) else [value]
+            if len(slots) not in SLOT_COUNTS:
+                problem = f"{len(slots)} hourly amounts; give one, 24 (a day) or 168 (a week)"
+                raise self._fail([*path, "demand", word], problem)
+            amounts[dimension] = np.array(slots, dtype=np.int64)
+        if not {"cpu_milli", "memory_bytes"} <= amounts.keys():
+            raise self._fail([*path, "demand"], f"{name!r} needs both cpu and memory; add the missing one")
+        return Demand(name, amounts, mean_cpu_milli=float(amounts["cpu_milli"].mean()))
+
+    def _rule(
+        self,
+        entry: RuleEntry,
+        path: tuple[str | int, ...],
+        hosts: Mapping[str, Host],
+        workloads: Mapping[str, Workload],
+    ) -> Rule:
+        subjects = self._subjects(entry, path, workloads)
+        rule: Rule
+        match entry:
+            case AffinitySection():
+                rule = Affinity(entry.name, subjects)
+            case AntiAffinitySection():
+                rule = AntiAffinity(entry.name, subjects, entry.max_per_host)
+            case SpreadSection():
+                rule = Spread(entry.name, subjects, entry.domains)
+            case LicenceSection():
+                rule = Licence(entry.name, subjects, entry.max_hosts)
+            case PinSection():
+                rule = Pin(entry.name, subjects, self._host_subjects(entry.hosts, path, hosts))
+            case BanSection():
+                rule = Ban(entry.name, subjects, self._host_subjects(entry.hosts, path, hosts))
+            case FailureReserveSection():
+                rule = FailureReserve(entry.name, subjects)
+        return rule
+
+    def _subjects(
+        self, entry: RuleSection, path: tuple[str | int, ...], workloads: Mapping[str, Workload]
+    ) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for number, pattern in enumerate(entry.workloads):
+            matched = _select_workloads(pattern, workloads)
+            if not matched:
+                hint = _did_you_mean(pattern, workloads)
+                problem = f"rule {entry.name!r}: no workload matches {pattern!r}; {hint}"
+                raise self._fail([*path, "workloads", number], problem)
+            found |= dict.fromkeys(matched)
+        return tuple(found)
+
+    def _host_subjects(
+        self, patterns: Sequence[str], path: tuple[str | int, ...], hosts: Mapping[str, Host]
+    ) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for number, pattern in enumerate(patterns):
+            key, _, value = pattern.partition(":")
+            by = {
+                "os": lambda host: host.os,
+                "domain": lambda host: host.domain,
+                "vendor": lambda host: host.vendor,
+            }
+            if value and key in by:
+                matched = [name for name, host in hosts.items() if by[key](host) == value]
+            else:
+                matched = fnmatch.filter(hosts, pattern)
+            if not matched:
+                problem = f"no host matches {pattern!r}; {_did_you_mean(pattern, hosts)}"
+                raise self._fail([*path, "hosts", number], problem)
+            found |= dict.fromkeys(matched)
+        return tuple(found)
+
+
+def _select_workloads(pattern: str, workloads: Mapping[str, Workload]) -> list[str]:
+    """Names that match a pattern, or ``group:``, ``owner:`` or ``os:`` and a value."""
+    key, _, value = pattern.partition(":")
+    by: Mapping[str, Callable[[Workload], str]] = {
+        "group": lambda it: it.group,
+        "owner": lambda it: it.owner,
+        "os": lambda it: it.os,
+    }
+    if value and key in by:
+        return [name for name, workload in workloads.items() if by[key](workload) == value]
+    return fnmatch.filter(workloads, pattern)
+
+
+def _from_record(name: str, record: WorkloadRecord, hosts: Mapping[str, Host]) -> Workload:
+    host = hosts.get(record.host)
+    return Workload(
+        name,
+        # A measured "linux" runs on whichever Linux its host has.
+        host.os if host is not None and record.os in ("", "linux") else record.os or "linux",
+        host.name if host is not None else None,
+        {"vm": Isolation.VM, "container": Isolation.CONTAINER}.get(record.kind, Isolation.NATIVE),
+        limits=Resources(record.limits),
+        cgroup=record.cgroup,
+    )
+
+
+def _first(value: T | None, default: T) -> T:
+    return default if value is None else value

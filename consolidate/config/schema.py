@@ -1,0 +1,239 @@
+"""The fleet file's grammar: which keys there are, in which units, with which defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from consolidate.errors import InputError
+from consolidate.model.fleet import Hypervisor, Isolation
+from consolidate.model.policy import Objective, Policy, SizingPolicy
+from consolidate.model.resources import Resources
+from consolidate.units import parse_bytes, parse_bytes_per_s, parse_cpu_milli, parse_permille
+
+
+def _amount(parse: Callable[[str | int | float], int]) -> BeforeValidator:
+    def read(text: object) -> int:
+        try:
+            return parse(text if isinstance(text, (str, int, float)) else repr(text))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(read)
+
+
+Cpu = Annotated[int, _amount(parse_cpu_milli)]
+Bytes = Annotated[int, _amount(parse_bytes)]
+Rate = Annotated[int, _amount(parse_bytes_per_s)]
+Permille = Annotated[int, _amount(parse_permille)]
+Patterns = Annotated[list[str], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: an unknown key is an error, not a surprise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AmountsSection(Section):
+    """Amounts by dimension, each with its unit."""
+
+    cpu: Cpu | None = None
+    memory: Bytes | None = None
+    disk_read: Rate | None = None
+    disk_write: Rate | None = None
+    disk_iops: int | None = Field(default=None, ge=0)
+    net_rx: Rate | None = None
+    net_tx: Rate | None = None
+
+    def resources(self) -> Resources:
+        """The amounts that are given, under the core's names."""
+        given = {dimension: getattr(self, word) for word, dimension in DIMENSION_OF.items()}
+        return Resources({dimension: amount for dimension, amount in given.items() if amount is not None})
+
+
+DIMENSION_OF = {
+    "cpu": "cpu_milli",
+    "memory": "memory_bytes",
+    "disk_read": "disk_read_bytes_per_s",
+    "disk_write": "disk_write_bytes_per_s",
+    "disk_iops": "disk_iops",
+    "net_rx": "net_rx_bytes_per_s",
+    "net_tx": "net_tx_bytes_per_s",
+}
+
+
+class HostModelSection(AmountsSection):
+    """What hosts of one model have in common."""
+
+    os: str | None = None
+    hypervisor: Hypervisor | None = None
+    cpu_rating: float | None = Field(default=None, gt=0)
+    vendor: str | None = None
+    domain: str | None = None
+    watts: list[float] | None = Field(default=None, min_length=1)
+    cost_per_month: float | None = Field(default=None, ge=0)
+    headroom: Permille | None = None
+    reserved: AmountsSection | None = None
+
+
+class HostSection(HostModelSection):
+    """One host, many alike, or a refinement of measured ones."""
+
+    name: str = ""
+    """Literal; ``{n}`` counts where ``count`` is given."""
+    match: str = ""
+    """Pattern over hosts that were measured, instead of a name."""
+    model: str | None = None
+    count: int = Field(default=1, ge=1)
+
+
+class DemandSection(Section):
+    """A stated demand: an amount, or a list of 24 or 168 hourly amounts, by dimension."""
+
+    cpu: Cpu | list[Cpu] | None = None
+    memory: Bytes | list[Bytes] | None = None
+    disk_read: Rate | list[Rate] | None = None
+    disk_write: Rate | list[Rate] | None = None
+    disk_iops: int | list[int] | None = None
+    net_rx: Rate | list[Rate] | None = None
+    net_tx: Rate | list[Rate] | None = None
+
+
+class WorkloadSection(Section):
+    """One workload, or a refinement of measured ones."""
+
+    name: str = ""
+    match: str = ""
+    """Pattern over workloads that were measured, instead of a name."""
+    os: str | None = None
+    host: str | None = None
+    isolation: Isolation | None = None
+    allowed: list[Isolation] | None = None
+    group: str | None = None
+    owner: str | None = None
+    movable: bool | None = None
+    copy_size: Bytes | None = Field(default=None, alias="copy")
+    limits: AmountsSection | None = None
+    demand: DemandSection | None = None
+
+
+class RuleSection(Section):
+    """What every rule has."""
+
+    name: str
+    workloads: Patterns
+
+
+class AffinitySection(RuleSection):
+    """The workloads stay together on one host."""
+
+    kind: Literal["affinity"]
+
+
+class AntiAffinitySection(RuleSection):
+    """At most so many of the workloads share a host."""
+
+    kind: Literal["anti-affinity"]
+    max_per_host: int = Field(default=1, ge=1)
+
+
+class SpreadSection(RuleSection):
+    """The workloads occupy at least so many failure domains."""
+
+    kind: Literal["spread"]
+    domains: int = Field(default=2, ge=1)
+
+
+class LicenceSection(RuleSection):
+    """The workloads run on at most so many hosts."""
+
+    kind: Literal["licence"]
+    max_hosts: int = Field(ge=1)
+
+
+class PinSection(RuleSection):
+    """The workloads run on these hosts only."""
+
+    kind: Literal["pin"]
+    hosts: Patterns
+
+
+class BanSection(RuleSection):
+    """The workloads never run on these hosts."""
+
+    kind: Literal["ban"]
+    hosts: Patterns
+
+
+class FailureReserveSection(RuleSection):
+    """Any one host may fail and the workloads still fit."""
+
+    kind: Literal["failure-reserve"]
+    workloads: Patterns = Field(default_factory=lambda: ["*"])
+
+
+Rules = AffinitySection | AntiAffinitySection | SpreadSection | LicenceSection | PinSection | BanSection
+RuleEntry = Annotated[Rules | FailureReserveSection, Field(discriminator="kind")]
+
+
+class PolicySection(Section):
+    """Objective, margins and prices."""
+
+    objective: Objective = Objective.HOSTS
+    headroom: Permille = 100
+    cpu_quantile: float = Field(default=SizingPolicy.cpu_quantile, gt=0, le=1)
+    io_quantile: float = Field(default=SizingPolicy.io_quantile, gt=0, le=1)
+    cpu_margin: Permille = SizingPolicy.cpu_margin_permille
+    memory_margin: Permille = SizingPolicy.memory_margin_permille
+    io_margin: Permille = SizingPolicy.io_margin_permille
+    min_hours: float = Field(default=SizingPolicy.min_hours, ge=0)
+    min_coverage: float = Field(default=SizingPolicy.min_coverage, ge=0, le=1)
+    electricity_per_kwh: float = Field(default=Policy.electricity_per_kwh, ge=0)
+    currency: str = Policy.currency
+
+    def policy(self) -> Policy:
+        """As the core takes it."""
+        sizing = SizingPolicy(
+            cpu_quantile=self.cpu_quantile,
+            io_quantile=self.io_quantile,
+            cpu_margin_permille=self.cpu_margin,
+            memory_margin_permille=self.memory_margin,
+            io_margin_permille=self.io_margin,
+            min_hours=self.min_hours,
+            min_coverage=self.min_coverage,
+        )
+        return Policy(sizing, self.objective, self.electricity_per_kwh, self.currency)
+
+
+class OperatingSystemSection(Section):
+    """An operating system of your own, or another view of a known one."""
+
+    family: str
+    guest_memory: Bytes
+    containers: bool = False
+    hardware: str | None = None
+    max_vms_per_host: int | None = Field(default=None, ge=0)
+
+
+class OverheadSection(Section):
+    """What an isolation costs on top of a workload."""
+
+    cpu: Permille = 0
+    memory: Permille = 0
+    memory_fixed: Bytes = 0
+    io: Permille = 0
+
+
+class FleetFile(Section):
+    """The document as written; ``consolidate schema`` prints it as JSON Schema."""
+
+    models: dict[str, HostModelSection] = Field(default_factory=dict)
+    hosts: list[HostSection] = Field(default_factory=list)
+    workloads: list[WorkloadSection] = Field(default_factory=list)
+    rules: list[RuleEntry] = Field(default_factory=list)
+    policy: PolicySection = Field(default_factory=PolicySection)
+    operating_systems: dict[str, OperatingSystemSection] = Field(default_factory=dict)
+    overheads: dict[Isolation, OverheadSection] = Field(default_factory=dict)

@@ -1,0 +1,64 @@
+"""Profiles: a quantile for each hour of the week, of the day, or over all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consolidate.demand.rates import Amounts
+from consolidate.model.demand import SLOT_COUNTS
+from consolidate.units import slot_of_week
+
+WEEK_S = 7 * 86400
+DAY_S = 86400
+
+
+def slot_count(history_s: int) -> int:
+    """Finest profile a history supports: each slot must have been seen twice, or once where it is a day."""
+    if history_s >= 2 * WEEK_S:
+        return 168
+    return 24 if history_s >= DAY_S else 1
+
+
+def history_s(amounts: Amounts, workloads: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Length of each workload's history in seconds, and the share of it that was measured; shape (workloads,)."""
+    sizes = np.bincount(amounts.workload, minlength=workloads)
+    first = np.cumsum(sizes) - sizes
+    length = np.zeros(workloads, dtype=np.int64)
+    coverage = np.zeros(workloads)
+    for index in np.flatnonzero(sizes > 1):
+        at_s = amounts.at_s[first[index] : first[index] + sizes[index]]
+        interval_s = int(np.median(np.diff(at_s)))
+        length[index] = at_s[-1] - at_s[0] + interval_s
+        coverage[index] = min(1.0, sizes[index] * interval_s / length[index])
+    return length, coverage
+
+
+def quantile_profiles(amounts: Amounts, slots: NDArray[np.int64], quantile: float) -> list[NDArray[np.float64] | None]:
+    """Nearest-rank quantile per workload and slot; None for a workload without samples.
+
+    Args:
+        amounts: One dimension of every workload.
+        slots: How many slots each workload's profile has, shape (workloads,).
+        quantile: Share of a slot's samples at or below the result; rounded up to a sample, never interpolated.
+
+    A slot that was never seen takes the quantile over all of the workload's samples.
+
+    """
+    width = max(SLOT_COUNTS)
+    profiles = np.full((len(slots), width), np.nan)
+    flat = np.full(len(slots), np.nan)
+    slot = slot_of_week(amounts.at_s) % slots[amounts.workload]
+    _fill(profiles.reshape(-1), amounts.workload * width + slot, amounts.value, quantile)
+    _fill(flat, amounts.workload, amounts.value, quantile)
+    profiles = np.where(np.isnan(profiles), flat[:, None], profiles)
+    return [None if np.isnan(flat[index]) else profiles[index, : slots[index]] for index in range(len(slots))]
+
+
+def _fill(target: NDArray[np.float64], group: NDArray[np.int64], value: NDArray[np.float64], quantile: float) -> None:
+    order = np.lexsort((value, group))
+    sizes = np.bincount(group, minlength=len(target))
+    seen = np.flatnonzero(sizes)
+    rank = np.ceil(quantile * sizes[seen]).astype(np.int64) - 1
+    first = np.cumsum(sizes) - sizes
+    target[seen] = value[order[first[seen] + np.maximum(rank, 0)]]

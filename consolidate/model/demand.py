@@ -1,0 +1,68 @@
+"""How much of each resource a workload needs, hour by hour; or why that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consolidate.model.resources import Resources
+
+SLOT_COUNTS = (1, 24, 168)
+"""Profiles are flat, by hour of the day or by hour of the week (0 = Monday 00:00 UTC)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """What must be reserved for a workload, as measured where it runs now."""
+
+    workload: str
+    amounts: Mapping[str, NDArray[np.int64]]
+    """By dimension, shape (slots,); a static dimension has one slot. Absent means not measured."""
+    coverage: float = 1.0
+    """Share of the expected measurements that were there, 0 to 1."""
+    days: float = 0.0
+    """Length of the history it rests on."""
+    mean_cpu_milli: float = 0.0
+    """Average CPU, for power; the slots hold what is reserved, which is more."""
+    source: str = "stated"
+    """``measured``, ``limit`` (too little was measured) or ``stated`` (in the fleet file)."""
+
+    def __post_init__(self) -> None:
+        """Refuse profiles that cannot be laid beside each other, and negative amounts."""
+        for dimension, slots in self.amounts.items():
+            if slots.shape not in {(count,) for count in SLOT_COUNTS}:
+                raise ValueError(f"{self.workload}: {dimension} has shape {slots.shape}, not 1, 24 or 168 slots")
+            if (slots < 0).any():
+                raise ValueError(f"{self.workload}: {dimension} is negative")
+
+    @property
+    def slots(self) -> int:
+        """Number of slots of the finest dimension."""
+        return max((len(slots) for slots in self.amounts.values()), default=1)
+
+    @property
+    def peak(self) -> Resources:
+        """Largest amount over all slots."""
+        return Resources({dimension: int(slots.max()) for dimension, slots in self.amounts.items()})
+
+    def at_slots(self, dimension: str, count: int) -> NDArray[np.int64]:
+        """One dimension over ``count`` slots, shape (count,): a day repeats over the week; absent is zero load."""
+        slots = self.amounts.get(dimension)
+        if slots is None:
+            return np.zeros(count, dtype=np.int64)
+        return np.tile(slots, count // len(slots))
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A workload whose demand is not known. It is left alone, and nothing is moved beside it."""
+
+    workload: str
+    reason: str
+
+
+Demands = Mapping[str, Demand | Unknown]
+"""By workload name."""

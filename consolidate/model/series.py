@@ -1,0 +1,39 @@
+"""Samples of one metric as columns: how measurements travel from the store to demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, order=True)
+class SeriesKey:
+    """What one series of a metric belongs to."""
+
+    host: str
+    workload: str
+    """Empty where the host itself is meant."""
+    incarnation: str
+
+    @property
+    def name(self) -> str:
+        """The workload's name in the fleet."""
+        return workload_name(self.host, self.workload)
+
+
+def workload_name(host: str, workload: str) -> str:
+    """Name of a measured workload in the fleet; its host's name tells groups of the same path apart."""
+    return f"{host}:{workload}" if host else workload
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """All samples of one metric, ordered by series and time."""
+
+    keys: tuple[SeriesKey, ...]
+    series: NDArray[np.int64]
+    """Index into ``keys``, shape (samples,)."""
+    at_s: NDArray[np.int64]
+    value: NDArray[np.float64]

@@ -21,12 +21,19 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=10.0, help="seconds between rounds")
     parser.add_argument("--count", type=int, default=1, help="number of rounds")
     options = parser.parse_args()
+    if not (options.root / "proc").is_dir():
+        parser.error(f"--root {options.root} holds no proc directory; give a directory that looks like a host's /")
+    if not 0 < options.interval < float("inf"):
+        parser.error(f"--interval {options.interval:g} is not a time to wait; give seconds, such as 10")
+    if options.count < 1:
+        parser.error(f"--count {options.count} is not a number of rounds; give 1 or more")
     for round_number in range(options.count):
         if round_number:
             time.sleep(options.interval)
         records = run_all(options.root, options.host, int(time.time()), lambda text: print(text, file=sys.stderr))
         for record in records:
             print(json.dumps({"type": type(record).__name__, **asdict(record)}))
+        sys.stdout.flush()  # a reader at the other end of a pipe gets every round as it is measured
 
 
 if __name__ == "__main__":

@@ -1,21 +1,28 @@
 """Control groups, v1, v2 and hybrid (kernel documents cgroup-v1/*.rst and cgroup-v2.rst).
 
-A workload is the outermost group that runs something as a unit: a service, a scope, a container, or a group
-without children. Slices and other groups that only hold groups are recorded but not sampled, since every
-kernel figure already includes the children.
+A workload is the outermost group that runs something as a unit: a service, a scope, a container, a virtual
+machine, or a group without children. Slices and other groups that only hold groups are recorded but not
+sampled, since every kernel figure already includes the children.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from collectors.kernel import number, parse_flat, read
 from collectors.psi import pressure_values
 from collectors.records import Record, Sample, WorkloadRecord
 
+_V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "blkio", "pids", "cpuset")
 _UNLIMITED_V1 = 1 << 62
 """v1 prints a page-rounded maximum where there is no limit."""
+_V2 = "v2"
+"""Stands for every controller of the v2 tree, which share one directory."""
 
 
 @dataclass(frozen=True)
@@ -31,42 +38,54 @@ class Hierarchies:
         return tuple(dict.fromkeys([*([self.v2] if self.v2 else []), *self.v1.values()]))
 
 
+@dataclass(frozen=True)
+class Group:
+    """One path, in every hierarchy that has it."""
+
+    path: str
+    kind: str
+    inodes: Mapping[Path, int]
+    """By mount point: the directory's inode, which a group created anew does not share."""
+
+    @property
+    def incarnation(self) -> str:
+        """Changes when the group is created anew in any hierarchy."""
+        return "-".join(map(str, self.inodes.values()))
+
+    def still_there(self) -> bool:
+        """Whether it is the group that was found, neither ended nor created anew."""
+        try:
+            return all((root / self.path).stat().st_ino == inode for root, inode in self.inodes.items())
+        except OSError:
+            return False
+
+
 def parse_mounts(text: str) -> tuple[str | None, dict[str, str]]:
-    """Mount point of cgroup2 and, per v1 controller, its mount point, from ``/proc/mounts``."""
+    """Mount point of cgroup2 and, per v1 controller, its mount point, from ``/proc/mounts``.
+
+    The first mount of a kind is the host's own; containers and chroots may add theirs.
+    """
     v2 = None
-    v1 = {}
+    v1: dict[str, str] = {}
     for line in text.splitlines():
-        fields = line.split()
+        fields = line.split(" ")
         if len(fields) < 4:
             continue
-        _, mount_point, kind, options = fields[:4]
-        if kind == "cgroup2":
-            v2 = mount_point
-        elif kind == "cgroup":
-            v1 |= {name: mount_point for name in options.split(",") if name in _V1_CONTROLLERS}
+        mount_point = re.sub(r"\\([0-3][0-7]{2})", lambda match: chr(int(match[1], 8)), fields[1])
+        if fields[2] == "cgroup2":
+            v2 = v2 or mount_point
+        elif fields[2] == "cgroup":
+            v1 = {name: mount_point for name in fields[3].split(",") if name in _V1_CONTROLLERS} | v1
     return v2, v1
-
-
-_V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "blkio", "pids", "cpuset")
 
 
 def find_hierarchies(root: Path) -> Hierarchies:
     """Find the mounted hierarchies of the host below ``root``."""
-    try:
-        text = (root / "proc/mounts").read_text()
-    except OSError:
-        return Hierarchies(None, {})
-    v2, v1 = parse_mounts(text)
+    v2, v1 = read(root / "proc/mounts", parse_mounts) or (None, {})
     return Hierarchies(
         root / v2.lstrip("/") if v2 else None,
         {name: root / mount_point.lstrip("/") for name, mount_point in v1.items()},
     )
-
-
-def parse_flat(text: str) -> dict[str, int]:
-    """``key value`` lines of cpu.stat, memory.stat, memory.events."""
-    pairs = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
 
 
 def parse_io_stat(text: str) -> dict[str, int]:
@@ -76,153 +95,181 @@ def parse_io_stat(text: str) -> dict[str, int]:
         for item in line.split()[1:]:
             key, _, value = item.partition("=")
             if key in totals:
-                totals[key] += int(value)
+                totals[key] += number(value)
     return totals
 
 
-def parse_blkio(text: str) -> tuple[int, int]:
-    """Sum of a v1 ``blkio.throttle`` file over devices: (read, write)."""
-    read = write = 0
+def parse_blkio(text: str) -> dict[str, int]:
+    """Sum of a v1 ``blkio.throttle`` file over devices: Read, Write."""
+    totals = {"Read": 0, "Write": 0}
     for line in text.splitlines():
-        fields = line.split()
-        if len(fields) == 3 and fields[1] == "Read":
-            read += int(fields[2])
-        elif len(fields) == 3 and fields[1] == "Write":
-            write += int(fields[2])
-    return read, write
+        *_, operation, served = line.split()
+        if operation in totals:
+            totals[operation] += number(served)
+    return totals
 
 
-def _text(path: Path) -> str | None:
-    """Content of a kernel file; None where the controller or the group is not (or no longer) there."""
-    try:
-        return path.read_text()
-    except OSError:
-        return None
+def parse_level(text: str) -> dict[str, int]:
+    """A file of one amount: memory.current, pids.current."""
+    return {"level": number(text)}
 
 
-def _values_v2(group: Path) -> dict[str, float]:
+def parse_usage(text: str) -> dict[str, int]:
+    """v1 ``cpuacct.usage``, in nanoseconds."""
+    return {"usage_nsec": number(text)}
+
+
+def parse_cpu_max(text: str) -> int | None:
+    """v2 ``cpu.max`` in thousandths of a core; None where there is no quota."""
+    quota, period = text.split()
+    if number(period) == 0:
+        raise ValueError("a CFS period of 0")
+    return None if quota == "max" else number(quota) * 1000 // number(period)
+
+
+_PERIODS = {"nr_periods": "cpu_periods_total", "nr_throttled": "cpu_throttled_periods_total"}
+_BYTES = {"Read": "disk_read_bytes_total", "Write": "disk_write_bytes_total"}
+_OPERATIONS = {"Read": "disk_reads_total", "Write": "disk_writes_total"}
+_ANON, _CACHE = "memory_anon_bytes", "memory_cache_bytes"
+_INACTIVE_FILE = "inactive_file"
+"""Not a metric: the page cache that the kernel would drop first, for the working set."""
+_FILES: tuple[tuple[str, str, Callable[[str], dict[str, int]], Mapping[str, str]], ...] = (
+    ("cpuacct", "cpuacct.usage", parse_usage, {"usage_nsec": "cpu_seconds_total"}),
+    ("cpu", "cpu.stat", parse_flat, {**_PERIODS, "throttled_time": "cpu_throttled_seconds_total"}),
+    ("memory", "memory.usage_in_bytes", parse_level, {"level": "memory_current_bytes"}),
+    (
+        "memory",
+        "memory.stat",
+        parse_flat,
+        {"total_rss": _ANON, "total_cache": _CACHE, "total_inactive_file": _INACTIVE_FILE},
+    ),
+    ("memory", "memory.oom_control", parse_flat, {"oom_kill": "oom_kills_total"}),
+    ("blkio", "blkio.throttle.io_service_bytes_recursive", parse_blkio, _BYTES),
+    ("blkio", "blkio.throttle.io_serviced_recursive", parse_blkio, _OPERATIONS),
+    ("blkio", "blkio.throttle.io_service_bytes", parse_blkio, _BYTES),  # all that older kernels have
+    ("blkio", "blkio.throttle.io_serviced", parse_blkio, _OPERATIONS),
+    ("pids", "pids.current", parse_level, {"level": "pids"}),
+    (
+        _V2,
+        "cpu.stat",
+        parse_flat,
+        {**_PERIODS, "usage_usec": "cpu_seconds_total", "throttled_usec": "cpu_throttled_seconds_total"},
+    ),
+    (_V2, "memory.current", parse_level, {"level": "memory_current_bytes"}),
+    (_V2, "memory.stat", parse_flat, {"anon": _ANON, "file": _CACHE, "inactive_file": _INACTIVE_FILE}),
+    (_V2, "memory.events", parse_flat, {"oom_kill": "oom_kills_total"}),
+    (
+        _V2,
+        "io.stat",
+        parse_io_stat,
+        {
+            "rbytes": "disk_read_bytes_total",
+            "wbytes": "disk_write_bytes_total",
+            "rios": "disk_reads_total",
+            "wios": "disk_writes_total",
+        },
+    ),
+    (_V2, "pids.current", parse_level, {"level": "pids"}),
+)
+"""Controller, file, its parser, and the metric that each of its keys becomes.
+
+In order of preference: in a hybrid, a controller that is on v1 has its figures there.
+"""
+_PER_SECOND = {"usage_nsec": 1e9, "throttled_time": 1e9, "usage_usec": 1e6, "throttled_usec": 1e6}
+"""Keys that count time; all others are what the metric's name says."""
+
+
+def _directories(hierarchies: Hierarchies, group: Group) -> dict[str, Path]:
+    """The group's directory by controller."""
+    mounts = {**hierarchies.v1, **({_V2: hierarchies.v2} if hierarchies.v2 else {})}
+    return {controller: mount / group.path for controller, mount in mounts.items() if mount in group.inodes}
+
+
+def _values(directories: Mapping[str, Path]) -> dict[str, float]:
+    """Every metric that some hierarchy has; no file is opened for metrics that are known already."""
     values: dict[str, float] = {}
-    if (text := _text(group / "cpu.stat")) is not None:
-        cpu = parse_flat(text)
-        values["cpu_seconds_total"] = cpu["usage_usec"] / 1e6
-        if "nr_periods" in cpu:
-            values["cpu_periods_total"] = cpu["nr_periods"]
-            values["cpu_throttled_periods_total"] = cpu["nr_throttled"]
-            values["cpu_throttled_seconds_total"] = cpu["throttled_usec"] / 1e6
-    current, stat = _text(group / "memory.current"), _text(group / "memory.stat")
-    if current is not None and stat is not None:
-        memory = parse_flat(stat)
-        values |= _memory(int(current), memory["anon"], memory["file"], memory["inactive_file"])
-    if (text := _text(group / "memory.events")) is not None:
-        values["oom_kills_total"] = parse_flat(text).get("oom_kill", 0)
-    if (text := _text(group / "io.stat")) is not None:
-        io = parse_io_stat(text)
-        values["disk_read_bytes_total"], values["disk_write_bytes_total"] = io["rbytes"], io["wbytes"]
-        values["disk_reads_total"], values["disk_writes_total"] = io["rios"], io["wios"]
-    if (text := _text(group / "pids.current")) is not None:
-        values["pids"] = int(text)
-    return values | pressure_values(group, "{}.pressure")
-
-
-def _memory(current: int, anon: int, cache: int, inactive_file: int) -> dict[str, float]:
-    return {
-        "memory_current_bytes": current,
-        "memory_anon_bytes": anon,
-        "memory_cache_bytes": cache,
-        "memory_working_set_bytes": max(0, current - inactive_file),
-    }
-
-
-def _values_v1(groups: Mapping[str, Path]) -> dict[str, float]:
-    def text(controller: str, file: str) -> str | None:
-        return _text(groups[controller] / file) if controller in groups else None
-
-    values: dict[str, float] = {}
-    if (usage := text("cpuacct", "cpuacct.usage")) is not None:
-        values["cpu_seconds_total"] = int(usage) / 1e9
-    if (stat := text("cpu", "cpu.stat")) is not None:
-        cpu = parse_flat(stat)
-        values["cpu_periods_total"] = cpu["nr_periods"]
-        values["cpu_throttled_periods_total"] = cpu["nr_throttled"]
-        values["cpu_throttled_seconds_total"] = cpu["throttled_time"] / 1e9
-    current, stat = text("memory", "memory.usage_in_bytes"), text("memory", "memory.stat")
-    if current is not None and stat is not None:
-        memory = parse_flat(stat)
-        values |= _memory(
-            int(current), memory["total_rss"], memory["total_cache"], memory["total_inactive_file"]
-        )
-    if (control := text("memory", "memory.oom_control")) is not None and "oom_kill " in control:
-        values["oom_kills_total"] = parse_flat(control)["oom_kill"]
-    for file, names in (
-        ("blkio.throttle.io_service_bytes_recursive", ("disk_read_bytes_total", "disk_write_bytes_total")),
-        ("blkio.throttle.io_serviced_recursive", ("disk_reads_total", "disk_writes_total")),
-    ):
-        if (served := text("blkio", file)) is not None:
-            values |= dict(zip(names, parse_blkio(served), strict=True))
-    if (pids := text("pids", "pids.current")) is not None:
-        values["pids"] = int(pids)
+    for controller, file, parse, metrics in _FILES:
+        if controller not in directories or values.keys() >= set(metrics.values()):
+            continue
+        for key, amount in (read(directories[controller] / file, parse) or {}).items():
+            if key in metrics:
+                values.setdefault(metrics[key], amount / _PER_SECOND.get(key, 1))
+    inactive = values.pop(_INACTIVE_FILE, None)
+    if inactive is not None and "memory_current_bytes" in values:
+        values["memory_working_set_bytes"] = max(0.0, values["memory_current_bytes"] - inactive)
+    if _V2 in directories:
+        values |= pressure_values(directories[_V2], "{}.pressure")
     return values
 
 
-def _limits(hierarchies: Hierarchies, path: str) -> dict[str, int]:
+def _limits(directories: Mapping[str, Path]) -> dict[str, int]:
     """Limits in force now, by dimension; absent where there is none."""
-    limits = {}
-    if hierarchies.v2 is not None:
-        group = hierarchies.v2 / path
-        quota, _, period = (_text(group / "cpu.max") or "max").partition(" ")
-        if quota.strip() != "max":
-            limits["cpu_milli"] = int(quota) * 1000 // int(period)
-        if (text := (_text(group / "memory.max") or "max").strip()) != "max":
-            limits["memory_bytes"] = int(text)
-    if "cpu" in hierarchies.v1:
-        group = hierarchies.v1["cpu"] / path
-        quota_us = int(_text(group / "cpu.cfs_quota_us") or -1)
-        if quota_us > 0:
-            limits["cpu_milli"] = quota_us * 1000 // int(_text(group / "cpu.cfs_period_us") or 100_000)
-    if "memory" in hierarchies.v1:
-        limit = int(_text(hierarchies.v1["memory"] / path / "memory.limit_in_bytes") or _UNLIMITED_V1)
-        if limit < _UNLIMITED_V1:
-            limits["memory_bytes"] = limit
-    return limits
+    limits: dict[str, int | None] = {}
+    if (v2 := directories.get(_V2)) is not None:
+        limits["cpu_milli"] = read(v2 / "cpu.max", parse_cpu_max)
+        limits["memory_bytes"] = read(v2 / "memory.max", number)  # "max" is no number, and no limit
+    if (cpu := directories.get("cpu")) is not None:
+        quota_us = read(cpu / "cpu.cfs_quota_us", number)  # nor is "-1"
+        period_us = read(cpu / "cpu.cfs_period_us", number)
+        limits["cpu_milli"] = quota_us * 1000 // period_us if quota_us and period_us else None
+    if (memory := directories.get("memory")) is not None:
+        limit = read(memory / "memory.limit_in_bytes", number)
+        limits["memory_bytes"] = limit if limit is not None and limit < _UNLIMITED_V1 else None
+    return {dimension: amount for dimension, amount in limits.items() if amount is not None}
+
+
+_KINDS = (
+    ("vm", re.compile(r"(^|/)machine-qemu[^/]*\.scope$|\.libvirt-qemu$|^qemu\.slice/\d+\.scope$")),
+    ("container", re.compile(r"(^|/)((docker|libpod|cri-containerd|crio)-[0-9a-f]+(\.scope)?|[0-9a-f]{64})$")),
+    ("container", re.compile(r"(^|/)(machine-lxc[^/]*\.scope|lxc\.payload\.[^/]+)$")),
+    ("service", re.compile(r"\.service$")),
+    ("slice", re.compile(r"\.slice$")),
+    ("scope", re.compile(r"\.scope$")),
+)
 
 
 def group_kind(path: str) -> str:
-    """Tell a unit, container or slice by the name systemd or the container engine gave it."""
-    name = path.rpartition("/")[2]
-    for suffix in ("service", "slice", "scope"):
-        if name.endswith(f".{suffix}"):
-            docker = suffix == "scope" and name.startswith(("docker-", "libpod-", "cri-containerd-"))
-            return "container" if docker else suffix
-    bare = len(name) == 64 and all(letter in "0123456789abcdef" for letter in name)
-    return "container" if bare else "group"
+    r"""Tell a unit, container, virtual machine or slice by the name that its manager gave it.
+
+    >>> group_kind("system.slice/nginx.service"), group_kind(r"machine.slice/machine-qemu\x2d1\x2dweb.scope")
+    ('service', 'vm')
+    """
+    return next((kind for kind, pattern in _KINDS if pattern.search(path)), "group")
 
 
-def find_groups(hierarchies: Hierarchies) -> Iterator[tuple[str, str]]:
-    """Yield (path, kind) of every workload's group and of every slice on the way, in order of path."""
-    pending = [""]
-    while pending:
-        parent = pending.pop()
-        for path in sorted(_children(hierarchies, parent), reverse=True):
-            kind = group_kind(path)
-            only_holds = kind == "group" and _children(hierarchies, path) and not _has_processes(hierarchies, path)
-            if kind == "slice" or only_holds:
-                yield path, "slice"
-                pending.append(path)
-            elif path != "init.scope":
-                yield path, kind
+def find_groups(hierarchies: Hierarchies) -> Iterator[Group]:
+    """Yield every workload's group and every group that only holds others, in order of path."""
+    return _below(Group("", "slice", dict.fromkeys(hierarchies.roots, 0)))
 
 
-def _children(hierarchies: Hierarchies, parent: str) -> set[str]:
-    found = set()
-    for root in hierarchies.roots:
-        directory = root / parent
-        if directory.is_dir():
-            found |= {str(child.relative_to(root)) for child in directory.iterdir() if child.is_dir()}
+def _below(parent: Group) -> Iterator[Group]:
+    for path, inodes in sorted(_children(parent).items()):
+        group = Group(path, group_kind(path), inodes)
+        below: list[Group] = []
+        if group.kind == "slice" or (group.kind == "group" and not _has_processes(group)):
+            below = list(_below(group))
+        if below or group.kind == "slice":
+            yield Group(path, "slice", inodes)
+            yield from below
+        elif path != "init.scope":
+            yield group
+
+
+def _children(parent: Group) -> dict[str, dict[Path, int]]:
+    """Inodes of the groups directly below, by path and mount point: one listing per hierarchy."""
+    found: dict[str, dict[Path, int]] = {}
+    for root in parent.inodes:
+        with contextlib.suppress(OSError), os.scandir(root / parent.path) as entries:  # it may end meanwhile
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        path = f"{parent.path}/{entry.name}".lstrip("/")
+                        found.setdefault(path, {})[root] = entry.stat(follow_symlinks=False).st_ino
     return found
 
 
-def _has_processes(hierarchies: Hierarchies, path: str) -> bool:
-    return any((_text(root / path / "cgroup.procs") or "").strip() for root in hierarchies.roots)
+def _has_processes(group: Group) -> bool:
+    return any(read(root / group.path / "cgroup.procs", str.strip) for root in group.inodes)
 
 
 class CgroupCollector:
@@ -231,21 +278,16 @@ class CgroupCollector:
     name = "cgroup"
 
     def collect(self, root: Path, host: str, at_s: int) -> Iterable[Record]:
-        """Read every group once; the incarnation is the group directory's inode."""
+        """Read every group once; the incarnation is the group directory's inode in each hierarchy."""
         hierarchies = find_hierarchies(root)
-        for path, kind in find_groups(hierarchies):
-            yield WorkloadRecord(path, kind, host, "linux", path, _limits(hierarchies, path))
-            if kind == "slice":
+        for group in find_groups(hierarchies):
+            directories = _directories(hierarchies, group)
+            values = {} if group.kind == "slice" else _values(directories)
+            limits = _limits(directories)
+            if not group.still_there():
                 continue
-            v1 = {name: mount / path for name, mount in hierarchies.v1.items() if (mount / path).is_dir()}
-            values = _values_v1(v1)
-            places = [*v1.values()]
-            if hierarchies.v2 is not None and (hierarchies.v2 / path).is_dir():
-                values = _values_v2(hierarchies.v2 / path) | values
-                places.append(hierarchies.v2 / path)
-            try:
-                incarnation = "-".join(str(place.stat().st_ino) for place in places)
-            except FileNotFoundError:  # the group ended while it was read
-                continue
+            # A guest brings its own operating system, which its group does not tell.
+            system = "" if group.kind == "vm" else "linux"
+            yield WorkloadRecord(group.path, group.kind, host, system, group.path, limits)
             for metric, value in values.items():
-                yield Sample(at_s, host, path, incarnation, metric, float(value))
+                yield Sample(at_s, host, group.path, group.incarnation, metric, value)

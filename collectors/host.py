@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psutil
 
+from collectors.kernel import number, parse_boot_time, read
 from collectors.records import HostRecord, Record, Sample
 
-_IDLE = ("idle", "iowait", "guest", "guest_nice")
-"""Idle time, and guest time, which user time already contains."""
-_VIRTUAL_DISKS = ("loop", "ram", "zram", "dm-", "md")
+_NOT_BUSY = ("idle", "iowait", "steal", "guest", "guest_nice")
+"""Idle time; steal, which other guests used; and guest time, which user time already contains."""
 
 
 @contextlib.contextmanager
@@ -31,24 +31,24 @@ def parse_os_release(text: str) -> str:
     for line in text.splitlines():
         key, _, value = line.partition("=")
         if key == "ID":
-            return value.strip().strip('"')
+            return value.strip().strip("\"'")
     return ""
 
 
-def parse_cpu_model(text: str) -> str:
-    """First ``model name`` of ``/proc/cpuinfo``, or empty."""
+def parse_cpuinfo(text: str) -> tuple[int, str]:
+    """Number of processors and first ``model name`` (empty on some architectures) of ``/proc/cpuinfo``."""
+    pairs = [line.partition(":") for line in text.splitlines()]
+    models = [value.strip() for key, _, value in pairs if key.strip() == "model name"]
+    return sum(key.startswith("processor") for key, _, _ in pairs), models[0] if models else ""
+
+
+def parse_anonymous(text: str) -> int:
+    """``AnonPages`` of ``/proc/meminfo``, in bytes; psutil leaves it out."""
     for line in text.splitlines():
         key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return ""
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
+        if key == "AnonPages":
+            return number(value.removesuffix("kB")) * 1024
+    raise ValueError("no AnonPages line")
 
 
 class HostCollector:
@@ -58,40 +58,68 @@ class HostCollector:
 
     def collect(self, root: Path, host: str, at_s: int) -> Iterable[Record]:
         """Read ``/proc`` once; the incarnation is the boot time."""
+        boot = parse_boot_time((root / "proc/stat").read_text())
         with procfs(root):
-            boot = str(int(psutil.boot_time()))
             cpu = psutil.cpu_times()
             memory = psutil.virtual_memory()
-            disks = psutil.disk_io_counters(perdisk=True, nowrap=False) or {}
-            networks = psutil.net_io_counters(pernic=True, nowrap=False) or {}
-        cores = sum(line.startswith("processor") for line in _read(root / "proc/cpuinfo").splitlines())
+        cores, cpu_model = read(root / "proc/cpuinfo", parse_cpuinfo) or (0, "")
+        os_release = (read(root / place / "os-release", parse_os_release) for place in ("etc", "usr/lib"))
+        capacity = {"cpu_milli": cores * 1000, "memory_bytes": memory.total}
         yield HostRecord(
             name=host,
-            os=parse_os_release(_read(root / "etc/os-release")),
-            kernel=_read(root / "proc/sys/kernel/osrelease").strip(),
-            cpu_model=parse_cpu_model(_read(root / "proc/cpuinfo")),
-            capacity={"cpu_milli": cores * 1000, "memory_bytes": memory.total},
+            os=next(filter(None, os_release), ""),
+            kernel=read(root / "proc/sys/kernel/osrelease", str.strip) or "",
+            cpu_model=cpu_model,
+            capacity={dimension: amount for dimension, amount in capacity.items() if amount},
         )
-        busy = sum(getattr(cpu, mode) for mode in cpu._fields if mode not in _IDLE)
-        whole = _whole_disks(root, set(disks))
-        nics = [counters for name, counters in networks.items() if name != "lo"]
         values = {
-            "cpu_seconds_total": busy,
+            "cpu_seconds_total": sum(getattr(cpu, mode) for mode in cpu._fields if mode not in _NOT_BUSY),
+            "memory_current_bytes": memory.total - memory.free,
             "memory_working_set_bytes": memory.total - memory.available,
             "memory_cache_bytes": memory.cached,
-            "disk_read_bytes_total": sum(disks[name].read_bytes for name in whole),
-            "disk_write_bytes_total": sum(disks[name].write_bytes for name in whole),
-            "disk_reads_total": sum(disks[name].read_count for name in whole),
-            "disk_writes_total": sum(disks[name].write_count for name in whole),
-            "net_rx_bytes_total": sum(nic.bytes_recv for nic in nics),
-            "net_tx_bytes_total": sum(nic.bytes_sent for nic in nics),
+            **_disk_values(root),
+            **_network_values(root),
         }
+        if (anonymous := read(root / "proc/meminfo", parse_anonymous)) is not None:
+            values["memory_anon_bytes"] = anonymous
         for metric, value in values.items():
             yield Sample(at_s, host, None, boot, metric, float(value))
 
 
-def _whole_disks(root: Path, seen: set[str]) -> list[str]:
-    """Physical disks only: a partition or a mapping would count the same bytes twice."""
+def _disk_values(root: Path) -> dict[str, float]:
+    """Physical disks only: a partition, mapping or array would count the same bytes twice."""
+    if not (root / "proc/diskstats").exists():  # psutil would go on to read this machine's /sys
+        return {}
+    with procfs(root):
+        found = psutil.disk_io_counters(perdisk=True, nowrap=False) or {}
     block = root / "sys/block"
-    names = {entry.name for entry in block.iterdir()} if block.is_dir() else seen
-    return sorted(name for name in seen & names if not name.startswith(_VIRTUAL_DISKS))
+    whole = {entry.name for entry in block.iterdir()} if block.is_dir() else set(found)
+    disks = [found[name] for name in whole & _physical(root, "block", set(found))]
+    return _totals(
+        disks,
+        disk_read_bytes_total="read_bytes",
+        disk_write_bytes_total="write_bytes",
+        disk_reads_total="read_count",
+        disk_writes_total="write_count",
+    )
+
+
+def _network_values(root: Path) -> dict[str, float]:
+    """Physical interfaces, or in a container, which has none, all but the loopback."""
+    if not (root / "proc/net/dev").exists():
+        return {}
+    with procfs(root):
+        found = psutil.net_io_counters(pernic=True, nowrap=False) or {}
+    outward = set(found) - {"lo"}
+    nics = [found[name] for name in _physical(root, "net", outward) or outward]
+    return _totals(nics, net_rx_bytes_total="bytes_recv", net_tx_bytes_total="bytes_sent")
+
+
+def _physical(root: Path, kind: str, names: set[str]) -> set[str]:
+    return {name for name in names if not (root / "sys/devices/virtual" / kind / name).exists()}
+
+
+def _totals(devices: Iterable[object], **fields: str) -> dict[str, float]:
+    """Sum over devices by metric; nothing, rather than 0, where there is no device."""
+    found = list(devices)
+    return {metric: float(sum(getattr(device, field) for device in found)) for metric, field in fields.items() if found}

@@ -1,4 +1,4 @@
-"""Processes grouped into workloads, for hosts where nothing runs in a control group of its own."""
+"""Processes that run in no control group of their own, grouped into workloads by the program's name."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from collectors.cgroup import find_groups, find_hierarchies
+from collectors.cgroup import find_hierarchies
+from collectors.kernel import number, read
 from collectors.records import Record, Sample, WorkloadRecord
+
+_KERNEL_THREAD = 0x0020_0000
+_COMMAND_LENGTH = 15
+"""The kernel cuts a command to this many bytes."""
 
 
 @dataclass(frozen=True)
@@ -18,48 +23,101 @@ class Process:
     """What ``/proc/PID/stat`` says that matters here."""
 
     command: str
+    state: str
+    flags: int
     cpu_ticks: int
-    started_ticks: int
     threads: int
-    resident_pages: int
+    started_ticks: int
+
+    @property
+    def runs_a_program(self) -> bool:
+        """Neither a kernel thread nor an ended process that its parent has not yet collected."""
+        return not self.flags & _KERNEL_THREAD and self.state not in "ZX"
 
 
 def parse_stat(text: str) -> Process:
     """Parse ``/proc/PID/stat``; the command may itself contain spaces and brackets (proc(5))."""
-    command = text[text.index("(") + 1 : text.rindex(")")]
-    fields = text[text.rindex(")") + 2 :].split()
-    return Process(command, int(fields[11]) + int(fields[12]), int(fields[19]), int(fields[17]), int(fields[21]))
+    end = text.rindex(")")
+    fields = text[end + 1 :].split()
+    if len(fields) < 20:
+        raise ValueError(f"{len(fields)} fields after the command where 20 or more belong")
+    return Process(
+        command=text[text.index("(") + 1 : end],
+        state=fields[0],
+        flags=number(fields[6]),
+        cpu_ticks=number(fields[11]) + number(fields[12]),
+        threads=number(fields[17]),
+        started_ticks=number(fields[19]),
+    )
+
+
+def parse_statm(text: str) -> tuple[int, int]:
+    """Anonymous and shareable pages in memory, from ``/proc/PID/statm``."""
+    _, resident, shared, *_ = (number(field) for field in text.split())
+    return max(0, resident - shared), shared
+
+
+def program_name(command: str, arguments: str) -> str:
+    r"""The command, completed from the ``\0``-separated command line where the kernel cut it.
+
+    >>> program_name("inventory-expor", "/usr/bin/python3\0/opt/inventory-exporter\0--all")
+    'inventory-exporter'
+    """
+    if len(command.encode()) >= _COMMAND_LENGTH:
+        for argument in arguments.split("\0")[:2]:  # the second one names the script of an interpreter
+            if (name := PurePosixPath(argument).name).startswith(command):
+                return name
+    return command
+
+
+def parse_pids(text: str) -> set[int]:
+    """Process ids of ``cgroup.procs``."""
+    return {number(line) for line in text.splitlines()}
+
+
+def _outside_groups(root: Path) -> set[int]:
+    """Processes that are in the root group of every hierarchy, and so in no workload's group."""
+    pids = {int(entry.name) for entry in (root / "proc").iterdir() if entry.name.isdecimal()}
+    for hierarchy in find_hierarchies(root).roots:
+        held = read(hierarchy / "cgroup.procs", parse_pids)
+        if held is not None:
+            pids &= held
+    return pids
 
 
 class ProcessCollector:
-    """Sums per command name. Silent where control groups already tell the workloads apart."""
+    """Sums per program name, for whatever the control groups do not tell apart."""
 
     name = "process"
 
     def collect(self, root: Path, host: str, at_s: int) -> Iterable[Record]:
-        """Read ``/proc`` once; the incarnation changes when any process of the group came or went."""
-        if any(kind != "slice" for _, kind in find_groups(find_hierarchies(root))):
-            return
-        groups: dict[str, list[tuple[int, Process]]] = defaultdict(list)
-        for entry in (root / "proc").iterdir():
-            if not entry.name.isdigit():
+        """Read ``/proc`` once; the incarnation changes when any process of the program came or went.
+
+        What the processes of one program share (its code, a database's buffers) is counted once, as the most
+        that any of them holds.
+        """
+        programs: dict[str, list[tuple[str, Process, int, int]]] = defaultdict(list)
+        for pid in sorted(_outside_groups(root)):
+            directory = root / "proc" / str(pid)
+            process = read(directory / "stat", parse_stat)
+            if process is None or not process.runs_a_program:
                 continue
-            try:
-                process = parse_stat((entry / "stat").read_text())
-            except OSError:  # it ended meanwhile
+            pages = read(directory / "statm", parse_statm)
+            if pages is None:  # it ended meanwhile
                 continue
-            if process.resident_pages:  # a kernel thread has none
-                groups[process.command].append((int(entry.name), process))
+            name = program_name(process.command, read(directory / "cmdline", str) or "")
+            programs[name].append((f"{pid}:{process.started_ticks}", process, *pages))
         ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-        for command, members in sorted(groups.items()):
-            name = f"process/{command}"
-            lives = ",".join(f"{pid}:{process.started_ticks}" for pid, process in sorted(members, key=lambda m: m[0]))
-            incarnation = hashlib.sha256(lives.encode()).hexdigest()[:12]
+        for program, members in sorted(programs.items()):
+            lives, processes, anonymous, shared = zip(*members, strict=True)
+            name = f"process/{program}"
+            incarnation = hashlib.sha256(",".join(lives).encode()).hexdigest()[:12]
             yield WorkloadRecord(name, "process", host, "linux")
             values = {
-                "cpu_seconds_total": sum(process.cpu_ticks for _, process in members) / ticks,
-                "memory_working_set_bytes": sum(process.resident_pages for _, process in members) * page,
-                "pids": sum(process.threads for _, process in members),
+                "cpu_seconds_total": sum(process.cpu_ticks for process in processes) / ticks,
+                "memory_anon_bytes": sum(anonymous) * page,
+                "memory_working_set_bytes": (sum(anonymous) + max(shared)) * page,
+                "pids": sum(process.threads for process in processes),
             }
             for metric, value in values.items():
                 yield Sample(at_s, host, name, incarnation, metric, float(value))

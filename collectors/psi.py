@@ -1,10 +1,11 @@
-"""Pressure stall information of the host (``/proc/pressure``; kernel document accounting/psi.rst)."""
+"""Pressure stall information (``/proc/pressure`` and control groups; kernel document accounting/psi.rst)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from collectors.kernel import number, parse_boot_time, read
 from collectors.records import METRICS, Record, Sample
 
 
@@ -19,7 +20,7 @@ def parse_pressure(text: str) -> dict[str, float]:
         kind, *fields = line.split()
         for item in fields:
             if item.startswith("total="):
-                totals[kind] = int(item.removeprefix("total=")) / 1e6
+                totals[kind] = number(item.removeprefix("total=")) / 1e6
     return totals
 
 
@@ -27,12 +28,8 @@ def pressure_values(directory: Path, pattern: str) -> dict[str, float]:
     """Known pressure metrics found in a directory; ``pattern`` names a resource's file."""
     values = {}
     for resource in ("cpu", "memory", "io"):
-        path = directory / pattern.format(resource)
-        try:
-            totals = parse_pressure(path.read_text())
-        except OSError:  # no PSI in this kernel, or switched off: absent, not zero
-            continue
-        for kind, seconds in totals.items():
+        # No PSI in this kernel, or switched off: absent, not zero.
+        for kind, seconds in (read(directory / pattern.format(resource), parse_pressure) or {}).items():
             metric = f"{resource}_pressure_{kind}_seconds_total"
             if metric in METRICS:
                 values[metric] = seconds
@@ -45,10 +42,7 @@ class PressureCollector:
     name = "psi"
 
     def collect(self, root: Path, host: str, at_s: int) -> Iterable[Record]:
-        """Read ``/proc/pressure`` once."""
-        boot = next(
-            (line.split()[1] for line in (root / "proc/stat").read_text().splitlines() if line.startswith("btime")),
-            "",
-        )
+        """Read ``/proc/pressure`` once; the incarnation is the boot time."""
+        boot = parse_boot_time((root / "proc/stat").read_text())
         for metric, value in pressure_values(root / "proc/pressure", "{}").items():
             yield Sample(at_s, host, None, boot, metric, value)

@@ -68,6 +68,7 @@ class WorkloadRecord:
     """service, scope, container, group, process, vm; or slice, which only holds others."""
     host: str = ""
     os: str = ""
+    """Empty where it is not known: a guest's own does not show from outside."""
     cgroup: str = ""
     limits: Mapping[str, int] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ CloudSim does; one reference core is 1,000 MIPS.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,40 +15,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collectors.records import Series, TraceError, WorkloadRecord
+from collectors.traces.files import EARLIEST_S, LATEST_S, find, load
 
 SAMPLES = 288
 INTERVAL_S = 300
 VM_TYPES = ((2500, 870), (2000, 1740), (1000, 1740), (500, 613))
 """(MIPS, memory in MB) of the paper's VM types, largest CPU first."""
+_PERCENT = re.compile(r"\s*(100|[0-9]{1,2})\s*")
 
 
 def parse(text: str, name: str) -> NDArray[np.int64]:
     """Percentages of one VM, shape (288,); anything else is refused with its line number."""
-    lines = text.split()
+    lines = text.rstrip().splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not _PERCENT.fullmatch(line):
+            raise TraceError(f"{name}:{number}: {line[:40]!r} is not a percentage; repair or remove the file")
     if len(lines) != SAMPLES:
         raise TraceError(f"{name}: {len(lines)} values where {SAMPLES} belong; fetch the file again")
-    for number, line in enumerate(lines, start=1):
-        if not (line.isdecimal() and int(line) <= 100):
-            raise TraceError(f"{name}:{number}: {line!r} is not a percentage; repair or remove the file")
-    return np.array(lines, dtype=np.int64)
+    return np.array([int(line) for line in lines], dtype=np.int64)
+
+
+def parse_day(name: str) -> int:
+    """Unix time at which the day of a folder's name, such as ``20110303``, begins."""
+    refusal = TraceError(f"{name}: not a date from 2000 on; give one day's folder, such as 20110303")
+    if not re.fullmatch(r"[0-9]{8}", name):
+        raise refusal
+    try:
+        day_s = int(datetime.datetime.strptime(name + "+0000", "%Y%m%d%z").timestamp())
+    except ValueError:
+        raise refusal from None
+    if not EARLIEST_S <= day_s < LATEST_S:
+        raise refusal
+    return day_s
 
 
 def read(folder: Path) -> Iterator[Series | WorkloadRecord]:
-    """Yield every VM of one day's folder, whose name (``20110303``) is the date."""
-    try:
-        day = datetime.datetime.strptime(folder.name, "%Y%m%d").replace(tzinfo=datetime.UTC)
-    except ValueError:
-        raise TraceError(f"{folder}: not named by a date; give one day's folder, such as 20110303") from None
-    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    if not files:
-        raise TraceError(f"{folder}: no trace files; unpack the trace and give one day's folder")
-    at_s = int(day.timestamp()) + INTERVAL_S * np.arange(SAMPLES, dtype=np.int64)
+    """Yield every VM of one day's folder, whose name is the date."""
+    at_s = parse_day(folder.absolute().name) + INTERVAL_S * np.arange(SAMPLES, dtype=np.int64)
+    files = find(folder, "*")
     block = -(-len(files) // len(VM_TYPES))
     for index, path in enumerate(files):
-        try:
-            percent = parse(path.read_text(), str(path))
-        except UnicodeDecodeError:
-            raise TraceError(f"{path}: not a text file; remove it from the folder") from None
+        percent = parse(load(path), str(path))
         mips, memory_mb = VM_TYPES[index // block]
         memory_bytes = memory_mb * 1_000_000
         yield WorkloadRecord(path.name, "vm", limits={"cpu_milli": mips, "memory_bytes": memory_bytes})

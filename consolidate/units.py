@@ -87,6 +87,8 @@ def format_amount(dimension: str, amount: int) -> str:
         return f"{format_bytes(amount)}/s"
     if dimension.endswith("_bytes"):
         return format_bytes(amount)
+    if dimension.endswith("_vms"):
+        return f"{amount} {dimension.removesuffix('_vms')} virtual machine{'s' if amount != 1 else ''}"
     return f"{amount} {dimension}"
 
 

@@ -159,6 +159,7 @@ class FleetBuilder:
             power=PowerCurve(tuple(merged.watts)) if merged.watts else base.power,
             cost_per_month=_first(merged.cost_per_month, base.cost_per_month),
             headroom_permille=_first(merged.headroom, base.headroom_permille),
+            on=_first(merged.on, base.on),
         )
 
     def _known_system(self, os: str, path: Path) -> None:

@@ -13,7 +13,6 @@ from consolidate.config.build import FleetBuilder, Inputs
 from consolidate.config.schema import FleetFile
 from consolidate.errors import InputError
 
-
 NO_WORKLOADS: Mapping[str, WorkloadRecord] = {}
 
 

@@ -76,6 +76,7 @@ class HostModelSection(AmountsSection):
     watts: list[float] | None = Field(default=None, min_length=1)
     cost_per_month: float | None = Field(default=None, ge=0)
     headroom: Permille | None = None
+    on: bool | None = None
     reserved: AmountsSection | None = None
 
 
@@ -193,6 +194,7 @@ class PolicySection(Section):
     min_coverage: float = Field(default=SizingPolicy.min_coverage, ge=0, le=1)
     electricity_per_kwh: float = Field(default=Policy.electricity_per_kwh, ge=0)
     currency: str = Policy.currency
+    moves_per_host: int = Field(default=Policy.moves_per_host, ge=1)
 
     def policy(self) -> Policy:
         """As the core takes it."""
@@ -205,7 +207,7 @@ class PolicySection(Section):
             min_hours=self.min_hours,
             min_coverage=self.min_coverage,
         )
-        return Policy(sizing, self.objective, self.electricity_per_kwh, self.currency)
+        return Policy(sizing, self.objective, self.electricity_per_kwh, self.currency, self.moves_per_host)
 
 
 class OperatingSystemSection(Section):

@@ -101,15 +101,17 @@ class PowerCurve:
 
 @dataclass(frozen=True)
 class Host:
-    """A server. CPU is normalised: ``capacity.cpu_milli`` already includes the benchmark rating."""
+    """A server."""
 
     name: str
     capacity: Resources
+    """What the machine has; CPU in its own cores."""
     os: str
     reserved: Resources = NOTHING
+    """What it keeps for itself."""
     hypervisor: Hypervisor = Hypervisor.NONE
     cpu_rating: float = 1.0
-    """Speed of one core relative to the reference core; measured CPU is multiplied by it."""
+    """Speed of one of its cores in reference cores."""
     vendor: str = ""
     domain: str = ""
     """Failure domain (rack, room, zone)."""
@@ -117,11 +119,20 @@ class Host:
     cost_per_month: float = 0.0
     headroom_permille: int = 0
     """Share of the capacity that no plan may use."""
+    on: bool = True
+    """Powered on today; a host that is off can be started."""
 
     @property
     def allocatable(self) -> Resources:
-        """Capacity less headroom less what the host keeps for itself: the only definition of room."""
-        return self.capacity.scaled_down(1000 - self.headroom_permille) - self.reserved
+        """Capacity less headroom less what it keeps, CPU in reference cores: the only definition of room."""
+        left = self.capacity.scaled_down(1000 - self.headroom_permille) - self.reserved
+        return self.in_reference_cores(left)
+
+    def in_reference_cores(self, amounts: Resources) -> Resources:
+        """Amounts of this host with its CPU made comparable with other hosts', rounded down."""
+        if "cpu_milli" not in amounts:
+            return amounts
+        return Resources({**amounts.amounts, "cpu_milli": int(amounts.get("cpu_milli") * self.cpu_rating)})
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from consolidate.model.fleet import Fleet, Host, Hypervisor, Isolation, Workload
 
 VIRTUAL = frozenset({Isolation.VM, Isolation.HOSTED_VM})
 _OFFERED = {Hypervisor.NATIVE: Isolation.VM, Hypervisor.HOSTED: Isolation.HOSTED_VM}
-_COPIES = "vm_copies_"
+_COPIES = "_vms"
 
 
 def choose_isolation(fleet: Fleet, workload: Workload, host: Host) -> Isolation | None:
@@ -44,7 +44,7 @@ def explain_isolation(fleet: Fleet, workload: Workload, isolation: Isolation) ->
 
 def copies_dimension(system: str) -> str:
     """Name of the dimension that counts a system's virtual machines on a host."""
-    return _COPIES + system
+    return system + _COPIES
 
 
 def dimensions(fleet: Fleet, measured: frozenset[str]) -> tuple[str, ...]:
@@ -57,8 +57,8 @@ def dimensions(fleet: Fleet, measured: frozenset[str]) -> tuple[str, ...]:
 
 def room(fleet: Fleet, host: Host, dimension: str) -> int | None:
     """What a host can give to workloads in a dimension; None where the host does not limit it."""
-    if dimension.startswith(_COPIES):
-        return fleet.systems[dimension.removeprefix(_COPIES)].max_vms_per_host
+    if dimension.endswith(_COPIES):
+        return fleet.systems[dimension.removesuffix(_COPIES)].max_vms_per_host
     allocatable = host.allocatable
     return allocatable.get(dimension) if dimension in allocatable else None
 

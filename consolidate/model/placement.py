@@ -60,4 +60,5 @@ def carry_out(fleet: Fleet, demands: Demands, placement: Placement) -> tuple[Fle
             rows = demand_on(fleet, workload, demand, assignment.isolation, names, demand.slots)
             after[workload.name] = replace(demand, amounts=dict(zip(names, rows, strict=True)))
         workloads.append(replace(workload, host=assignment.host, isolation=assignment.isolation))
-    return replace(fleet, workloads=tuple(workloads)), after
+    hosts = tuple(replace(host, on=host.name in placement.powered) for host in fleet.hosts)
+    return replace(fleet, hosts=hosts, workloads=tuple(workloads)), after

@@ -42,3 +42,5 @@ class Policy:
     objective: Objective = Objective.HOSTS
     electricity_per_kwh: float = 0.25
     currency: str = "EUR"
+    moves_per_host: int = 4
+    """Moves that one host takes part in at a time."""

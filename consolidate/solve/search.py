@@ -1,0 +1,132 @@
+"""Local search: empty one host after another, as long as the rest can hold everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from consolidate.solve.kernels import State, copy_state, empty_state, fits, place, repack, rules_allow
+from consolidate.solve.problem import Arrays
+
+_QUICK = 6
+"""Steps without progress after which a first try gives up."""
+
+Progress = Callable[[str, int], None]
+"""Called with what is being done and the cost of the best placement so far."""
+
+
+def is_on(arrays: Arrays, state: State) -> NDArray[np.bool_]:
+    """Hosts that stay on, shape (H,)."""
+    return (state.occupancy > 0) | arrays.forced
+
+
+def cost_of(arrays: Arrays, state: State) -> int:
+    """Opening cost of the hosts that stay on."""
+    return int(arrays.cost[is_on(arrays, state)].sum())
+
+
+def complete(arrays: Arrays, state: State, seed: int, patience: int) -> bool:
+    """Place what a construction left over, displacing smaller items where need be; False where that fails."""
+    usable = np.ones(len(state.occupancy), dtype=np.bool_)
+    return bool(repack(arrays, state, usable, patience, _random(seed), np.zeros(len(arrays.size), dtype=np.int64)))
+
+
+def empty_hosts(arrays: Arrays, state: State, seed: int, patience: int, bound: int, progress: Progress) -> None:
+    """Improve a complete state in place until no host can be emptied, or the bound is met.
+
+    Hosts are tried from the one with the least on it. Each try closes it, or closes two and opens one that costs
+    less, and repacks; a try that fails is undone. A quick pass over all hosts comes before a patient one.
+    """
+    trial = empty_state(arrays)
+    random = _random(seed)
+    tabu = np.zeros(len(arrays.size), dtype=np.int64)
+    for steps in (_QUICK, patience):
+        tried: set[tuple[int, ...]] = set()
+        while cost_of(arrays, state) > bound:
+            exchange = next((one for one in _exchanges(arrays, state) if (*one[0], -1, *one[1]) not in tried), None)
+            if exchange is None:
+                break
+            closing, opening = exchange
+            usable = is_on(arrays, state)
+            usable[closing], usable[opening] = False, True
+            copy_state(state, trial)
+            packed = repack(arrays, trial, usable, steps, random, tabu)
+            if packed and cost_of(arrays, trial) < cost_of(arrays, state):
+                copy_state(trial, state)
+                progress("emptying hosts", cost_of(arrays, state))
+            else:
+                tried.add((*closing, -1, *opening))
+
+
+def swap_equals(arrays: Arrays, kind: NDArray[np.int64], state: State) -> State:
+    """Give the contents of a host to another of its kind where more of it is at home; the cost stays the same.
+
+    An assignment problem for each kind of host: contents against hosts, weighted by the workloads that then need
+    not move. Where a rule keeps contents off their new host, that kind of host is left as it was.
+    """
+    for one in np.unique(kind):
+        hosts = np.flatnonzero((kind == one) & ~arrays.forced)
+        full = hosts[state.occupancy[hosts] > 0]
+        if len(full):
+            target = np.arange(len(kind))
+            target[full] = _best_hosts(arrays, state, full, hosts)
+            state = _relocated(arrays, state, target) or state
+    return state
+
+
+def _best_hosts(arrays: Arrays, state: State, full: NDArray[np.int64], hosts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For the contents of each full host the host to go to, all different, shape (full,)."""
+    row_of = np.full(len(state.occupancy), -1)
+    row_of[full] = np.arange(len(full))
+    items = np.flatnonzero(np.isin(state.host_of, full))
+    gain = np.zeros((len(full), len(row_of)))
+    np.add.at(gain, row_of[state.host_of[items]], np.where(arrays.variant[items] < 0, -1e6, 0.0))
+    settled = items[arrays.home[items] >= 0]
+    np.add.at(gain, (row_of[state.host_of[settled]], arrays.home[settled]), arrays.bulk[settled, 0])
+    _, columns = linear_sum_assignment(-gain[:, hosts])
+    return hosts[columns]
+
+
+def _relocated(arrays: Arrays, state: State, target: NDArray[np.int64]) -> State | None:
+    """The state with each host's contents on its target, or None where a rule forbids it."""
+    moved = empty_state(arrays)
+    for item in np.argsort(-arrays.size, kind="stable").tolist():
+        host = int(target[state.host_of[item]])
+        if not (fits(arrays, moved, item, host) and rules_allow(arrays, moved, item, host)):
+            return None
+        place(arrays, moved, item, host)
+    return moved
+
+
+def _random(seed: int) -> NDArray[np.uint64]:
+    """State of the kernels' generator; never zero."""
+    return np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
+
+
+def _exchanges(arrays: Arrays, state: State) -> list[tuple[list[int], list[int]]]:
+    """(hosts to close, hosts to open), each cheaper than what it replaces; the most promising first."""
+    on = is_on(arrays, state)
+    candidates = np.flatnonzero(on & ~arrays.forced)
+    content = np.zeros(len(on))
+    placed = state.host_of >= 0
+    np.add.at(content, state.host_of[placed], arrays.size[placed])
+    candidates = candidates[np.argsort(content[candidates] / np.maximum(arrays.cost[candidates], 1), kind="stable")]
+    exchanges: list[tuple[list[int], list[int]]] = [([int(host)], []) for host in candidates]
+    off = np.flatnonzero(~on)
+    if len(off):
+        worth = (arrays.capacity[off] * arrays.weight / np.maximum(arrays.capacity.mean(axis=0), 1.0)).sum(axis=1)
+        for first, second in zip(candidates[::2], candidates[1::2], strict=False):
+            gain = int(arrays.cost[[first, second]].sum())
+            cheaper = off[arrays.cost[off] < gain]
+            if len(cheaper):
+                best = cheaper[worth[arrays.cost[off] < gain].argmax()]
+                exchanges.append(([int(first), int(second)], [int(best)]))
+        for host in candidates:
+            cheaper = off[arrays.cost[off] < arrays.cost[host]]
+            if len(cheaper):
+                best = cheaper[worth[arrays.cost[off] < arrays.cost[host]].argmax()]
+                exchanges.append(([int(host)], [int(best)]))
+    return exchanges

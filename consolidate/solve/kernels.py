@@ -470,3 +470,14 @@ def go_home(arrays: Arrays, state: State) -> int:
         else:
             place(arrays, state, item, host)
     return returned
+
+
+@njit(cache=True)
+def relocate(arrays: Arrays, source: State, target: NDArray[np.int64], order: NDArray[np.int64], into: State) -> bool:
+    """Fill an empty state from a complete one, each host's contents on its target; False where one is barred."""
+    for item in order:
+        host = target[source.host_of[item]]
+        if not (fits(arrays, into, item, host) and rules_allow(arrays, into, item, host)):
+            return False
+        place(arrays, into, item, host)
+    return True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from consolidate.solve.kernels import State, copy_state, empty_state, fits, place, repack, rules_allow
+from consolidate.solve.kernels import State, copy_state, empty_state, relocate, repack
 from consolidate.solve.problem import Arrays
 
 _QUICK = 6
@@ -65,16 +65,36 @@ def swap_equals(arrays: Arrays, kind: NDArray[np.int64], state: State) -> State:
     """Give the contents of a host to another of its kind where more of it is at home; the cost stays the same.
 
     An assignment problem for each kind of host: contents against hosts, weighted by the workloads that then need
-    not move. Where a rule keeps contents off their new host, that kind of host is left as it was.
+    not move. Contents go round in chains; a chain that a rule or a lost advantage of home forbids is left out.
     """
+    order = np.argsort(-arrays.size, kind="stable")
     for one in np.unique(kind):
         hosts = np.flatnonzero((kind == one) & ~arrays.forced)
         full = hosts[state.occupancy[hosts] > 0]
-        if len(full):
+        if not len(full):
+            continue
+        for chain in _chains(dict(zip(full.tolist(), _best_hosts(arrays, state, full, hosts).tolist(), strict=True))):
             target = np.arange(len(kind))
-            target[full] = _best_hosts(arrays, state, full, hosts)
-            state = _relocated(arrays, state, target) or state
+            target[list(chain)] = list(chain.values())
+            moved = empty_state(arrays)
+            if relocate(arrays, state, target, order, moved):
+                state = moved
     return state
+
+
+def _chains(target: Mapping[int, int]) -> list[dict[int, int]]:
+    """An injective map's cycles and paths, without the fixed points."""
+    left = {source: to for source, to in target.items() if source != to}
+    starts = [source for source in left if source not in left.values()]
+    chains = []
+    while left:
+        source = starts.pop() if starts else next(iter(left))
+        chain = {}
+        while source in left:
+            chain[source] = left.pop(source)
+            source = chain[source]
+        chains.append(chain)
+    return chains
 
 
 def _best_hosts(arrays: Arrays, state: State, full: NDArray[np.int64], hosts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -88,17 +108,6 @@ def _best_hosts(arrays: Arrays, state: State, full: NDArray[np.int64], hosts: ND
     np.add.at(gain, (row_of[state.host_of[settled]], arrays.home[settled]), arrays.bulk[settled, 0])
     _, columns = linear_sum_assignment(-gain[:, hosts])
     return hosts[columns]
-
-
-def _relocated(arrays: Arrays, state: State, target: NDArray[np.int64]) -> State | None:
-    """The state with each host's contents on its target, or None where a rule forbids it."""
-    moved = empty_state(arrays)
-    for item in np.argsort(-arrays.size, kind="stable").tolist():
-        host = int(target[state.host_of[item]])
-        if not (fits(arrays, moved, item, host) and rules_allow(arrays, moved, item, host)):
-            return None
-        place(arrays, moved, item, host)
-    return moved
 
 
 def _random(seed: int) -> NDArray[np.uint64]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.model.fleet import Isolation
 from consolidate.model.resources import Resources
 
 SLOT_COUNTS = (1, 24, 168)
@@ -29,6 +30,8 @@ class Demand:
     """Average CPU, for power; the slots hold what is reserved, which is more."""
     source: str = "stated"
     """``measured``, ``limit`` (too little was measured) or ``stated`` (in the fleet file)."""
+    isolation: Isolation | None = None
+    """What it was measured in, whose cost it therefore holds; None is what the workload has now."""
 
     def __post_init__(self) -> None:
         """Refuse profiles that cannot be laid beside each other, and negative amounts."""

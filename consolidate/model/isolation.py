@@ -63,6 +63,11 @@ def room(fleet: Fleet, host: Host, dimension: str) -> int | None:
     return allocatable.get(dimension) if dimension in allocatable else None
 
 
+def adds_overhead(workload: Workload, demand: Demand, isolation: Isolation) -> bool:
+    """Whether an isolation costs something that the measurement does not hold yet."""
+    return isolation is not (demand.isolation or workload.isolation)
+
+
 def demand_on(
     fleet: Fleet, workload: Workload, demand: Demand, isolation: Isolation, names: tuple[str, ...], slots: int
 ) -> NDArray[np.int64]:
@@ -72,7 +77,7 @@ def demand_on(
     """
     amounts = np.stack([demand.at_slots(name, slots) for name in names]) if names else np.zeros((0, slots), np.int64)
     system = fleet.systems[workload.os]
-    changes = isolation is not workload.isolation
+    changes = adds_overhead(workload, demand, isolation)
     overhead = fleet.overheads[isolation]
     for row, name in enumerate(names):
         if name == copies_dimension(system.name) and isolation in VIRTUAL:

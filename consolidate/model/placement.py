@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from consolidate.model.demand import Demand, Demands
 from consolidate.model.fleet import Fleet, Isolation, Workload
-from consolidate.model.isolation import demand_on
 
 
 @dataclass(frozen=True)
@@ -44,21 +43,16 @@ def is_move(workload: Workload, assignment: Assignment) -> bool:
 
 
 def carry_out(fleet: Fleet, demands: Demands, placement: Placement) -> tuple[Fleet, Demands]:
-    """Fleet and demand as they will be once a placement is in force.
-
-    What is measured then includes the cost of the new isolation, so the demand grows by it here.
-    """
+    """Fleet and demand as they will be once a placement is in force; the demand remembers what it was measured in."""
     workloads, after = [], dict(demands)
     for workload in fleet.workloads:
-        assignment = placement.assignments.get(workload.name)
+        assignment, demand = placement.assignments.get(workload.name), demands[workload.name]
+        if isinstance(demand, Demand) and demand.isolation is None:
+            after[workload.name] = replace(demand, isolation=workload.isolation)
         if assignment is None:
             workloads.append(workload)
-            continue
-        demand = demands.get(workload.name)
-        if isinstance(demand, Demand) and assignment.isolation is not workload.isolation:
-            names = tuple(demand.amounts)
-            rows = demand_on(fleet, workload, demand, assignment.isolation, names, demand.slots)
-            after[workload.name] = replace(demand, amounts=dict(zip(names, rows, strict=True)))
-        workloads.append(replace(workload, host=assignment.host, isolation=assignment.isolation))
-    hosts = tuple(replace(host, on=host.name in placement.powered) for host in fleet.hosts)
+        else:
+            workloads.append(replace(workload, host=assignment.host, isolation=assignment.isolation))
+    powered = placement.powered
+    hosts = tuple(replace(host, on=host.name in powered) for host in fleet.hosts)
     return replace(fleet, hosts=hosts, workloads=tuple(workloads)), after

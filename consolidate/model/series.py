@@ -37,3 +37,8 @@ class Columns:
     """Index into ``keys``, shape (samples,)."""
     at_s: NDArray[np.int64]
     value: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, metric: str = "") -> Columns:
+        """No samples, of whatever metric."""
+        return cls((), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))

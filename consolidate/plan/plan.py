@@ -149,8 +149,9 @@ class Plan:
 
     @property
     def changes(self) -> bool:
-        """Whether anything is to be moved, started or switched off."""
-        return bool(self.moves) or any(host.action in ("free", "start") for host in self.hosts)
+        """Whether anything is to be moved, started, switched off or limited anew."""
+        limited = any(partition.cgroup and partition.before != partition.after for partition in self.partitions)
+        return bool(self.moves) or limited or any(host.action in ("free", "start") for host in self.hosts)
 
 
 _ADAPTER = TypeAdapter(Plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from consolidate.model.demand import Demand, Demands
 from consolidate.model.fleet import Fleet, Host
+from consolidate.model.isolation import adds_overhead
 from consolidate.model.placement import Placement
 from consolidate.model.policy import Policy
 from consolidate.plan.plan import Totals
@@ -19,7 +20,7 @@ def mean_cpu_milli(fleet: Fleet, demands: Demands, placement: Placement) -> dict
         if assignment is None or not isinstance(demand, Demand):
             continue
         overhead = fleet.overheads[assignment.isolation].cpu_permille
-        changed = assignment.isolation is not workload.isolation
+        changed = adds_overhead(workload, demand, assignment.isolation)
         used[assignment.host] += demand.mean_cpu_milli * (1 + overhead / 1000 * changed)
     return used
 

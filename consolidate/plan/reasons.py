@@ -40,6 +40,8 @@ class Reasons:
     def _why_kept(self, host: Host) -> str:
         """What stands in the way of emptying it: move its workloads off one by one, largest first, and look."""
         others = [index for index in self.powered if self.fleet.hosts[index].name != host.name]
+        if not others:
+            return "no other host stays on"
         workloads = [self.fleet.workloads[index] for index in self.on_host[host.name]]
         room = self.room.copy()
         sizes: list[tuple[int, int]] = []

@@ -38,7 +38,7 @@ def lower_bound(problem: Problem) -> LowerBound:
 
 def _forced(problem: Problem) -> LowerBound:
     forced = problem.arrays.forced
-    because = f"{int(forced.sum())} hosts carry something that cannot move"
+    because = f"hosts that carry something that cannot move: {int(forced.sum())}"
     return LowerBound(int(problem.arrays.cost[forced].sum()), "immovable", because)
 
 

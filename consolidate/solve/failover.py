@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,9 @@ def unrecovered(rule: FailureReserve, needs: Needs, placement: Placement) -> Ite
         alive = np.array([host.name in powered and host.name != lost for host in fleet.hosts])
         left = free.copy()
         for workload in workloads:
-            kinds = [choose_isolation(fleet, workload, host) if host.name != lost else None for host in fleet.hosts]
+            # It restarts as what it is by then: a virtual machine is no container any more.
+            running = replace(workload, host=lost, isolation=placement.assignments[workload.name].isolation)
+            kinds = [choose_isolation(fleet, running, host) if host.name != lost else None for host in fleet.hosts]
             if not any(kinds):
                 continue
             target = _roomiest(left, limits, alive, kinds, workload, needs)
@@ -47,8 +50,9 @@ def _by_host(rule: FailureReserve, needs: Needs, placement: Placement) -> dict[s
         if workload.name in members and assignment is not None:
             need = needs.of(workload, assignment.isolation)
             if need is not None:
-                size = -int(need[needs.dimensions.index("memory_bytes")].max()) if len(need) else 0
-                found.setdefault(assignment.host, []).append((size, workload.name, workload))
+                peaks = dict(zip(needs.dimensions, need.max(axis=1).tolist(), strict=True))
+                largest_first = -int(peaks.get("memory_bytes", 0))
+                found.setdefault(assignment.host, []).append((largest_first, workload.name, workload))
     return {host: [workload for _, _, workload in sorted(one, key=lambda w: w[:2])] for host, one in found.items()}
 
 

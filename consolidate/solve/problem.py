@@ -112,8 +112,8 @@ def compile_problem(needs: Needs, objective: Objective = Objective.HOSTS) -> Pro
     scale = np.maximum(capacity.astype(np.float64).mean(axis=0), 1.0)
     peak = demand.max(axis=2, initial=0)
     forced = np.array([host.name in frozen for host in fleet.hosts])
-    movable = (variant >= 0).sum(axis=1) > 1
-    forced[home[(home >= 0) & ~movable]] = True
+    bound = (variant >= 0).sum(axis=1) == 1
+    forced[variant[bound].argmax(axis=1)] = True
     groups = [rule for rule in fleet.rules if isinstance(rule, GroupRule)]
     group_start, group_of, members_of = _memberships(items, groups)
     domains = {name: index for index, name in enumerate(sorted({host.domain for host in fleet.hosts}))}
@@ -229,7 +229,8 @@ def _variants(
                 variant[index, at] = row(members, fleet.hosts[stranger], seen)
         for at_home in sorted(homes):  # where nothing changes
             variant[index, at_home] = row(members, fleet.hosts[at_home], seen)
-    demand = np.stack(rows) if rows else np.zeros((0, len(needs.dimensions), needs.slots), dtype=np.int64)
+    # One row of nothing where nothing can run anywhere, so that an index into it is always valid.
+    demand = np.stack(rows) if rows else np.zeros((1, len(needs.dimensions), needs.slots), dtype=np.int64)
     return variant, tuple(isolations), demand
 
 

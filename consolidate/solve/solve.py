@@ -86,7 +86,10 @@ def solve(
         again = _solve_once(after, demands_after, objective, seed, effort, progress)
         if again.score.moves == 0 and again.placement.powered == best.placement.powered:
             break
-        best = _adopt(fleet, demands, objective, again, best)
+        adopted = _adopt(fleet, demands, objective, again, best)
+        if not adopted.score.feasible or adopted.score.cost > best.score.cost:
+            break
+        best = adopted
     return best
 
 

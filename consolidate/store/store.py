@@ -113,7 +113,7 @@ class Store:
         """Every sample of a metric, ordered by series and time."""
         with self._samples() as connection:
             if connection is None:
-                return Columns((), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+                return Columns.empty()
             connection.execute(
                 "create temp table keys as select row_number() over (order by host, workload, incarnation) - 1 as id, *"
                 " from (select distinct host, workload, incarnation from samples where metric = ?)",

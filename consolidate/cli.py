@@ -1,0 +1,401 @@
+"""The command line: verbs and wiring. Results on stdout, progress and errors on stderr.
+
+Exit codes: 0 fine, 1 error, 2 changes proposed or found, 3 infeasible, 4 stale or altered plan.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from consolidate.errors import ConsolidateError, InputError
+
+if TYPE_CHECKING:
+    from consolidate.apply import Outcome
+    from consolidate.pipeline import Stages
+    from consolidate.plan.plan import Plan
+    from consolidate.solve.solve import Effort
+
+app = typer.Typer(
+    help="Plan, prove and enforce the consolidation of underutilised servers onto fewer hosts.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+
+CHANGES = 2
+"""Exit code: something would change, or has."""
+
+StoreOption = Annotated[Path, typer.Option("--store", help="Directory of the sample store.")]
+MaybeStore = Annotated[Path | None, typer.Option("--store", help="Directory of the sample store.")]
+FleetOption = Annotated[Path | None, typer.Option("--fleet", help="YAML file: hosts, workloads, rules, policy.")]
+PlanArgument = Annotated[Path, typer.Argument(help="Plan file, as `consolidate plan --out` wrote it.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SeedOption = Annotated[int, typer.Option(help="Same seed and effort, same plan.", min=0)]
+EffortOption = Annotated[int, typer.Option(help="How hard to search: 1 is usual, 10 is patient.", min=1, max=1000)]
+HostOption = Annotated[str, typer.Option("--host", help="Name of this host in the plan.", show_default="this host's")]
+RootOption = Annotated[Path, typer.Option("--root", help="Directory that looks like the host's /.")]
+StateOption = Annotated[Path, typer.Option("--state", help="Directory of the journal.")]
+THIS_HOST = platform.node()
+ROOT = Path("/")
+STATE = Path("/var/lib/consolidate")
+
+
+class ReportFormat(enum.StrEnum):
+    """How a plan is shown."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    JSON = "json"
+
+
+class TraceFormat(enum.StrEnum):
+    """What can be imported."""
+
+    BITBRAINS = "bitbrains"
+    PLANETLAB = "planetlab"
+
+
+def main() -> NoReturn:
+    """Run a verb; an error the user can mend is one sentence and an exit code."""
+    try:
+        app()
+    except ConsolidateError as error:
+        print(f"consolidate: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(0)
+
+
+@app.command()
+def collect(
+    store: StoreOption,
+    host: HostOption = THIS_HOST,
+    root: RootOption = ROOT,
+    interval: Annotated[float, typer.Option(help="Seconds between rounds.", min=0.1)] = 10.0,
+    count: Annotated[int, typer.Option(help="Number of rounds; a rate needs two.", min=1)] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Sample this host and its control groups into a store."""
+    from collectors.run import run_all
+    from consolidate.store import Store
+
+    if not (root / "proc").is_dir():
+        raise InputError(f"{root}: no proc directory below it; give a directory that looks like a host's /")
+    samples, began = Store.create(store), time.monotonic()
+    stored = 0
+    for number in range(count):
+        time.sleep(max(0.0, began + number * interval - time.monotonic()))
+        records = run_all(root, host, int(time.time()), _say)
+        stored += samples.append(records)
+        _say(f"collect: round {number + 1} of {count}, {len(records)} records")
+    _result({"store": str(store), "samples": stored}, f"{stored} samples in {store}", as_json)
+
+
+@app.command("import")
+def import_trace(
+    kind: Annotated[TraceFormat, typer.Argument(help="Format of the trace.")],
+    folder: Annotated[Path, typer.Argument(help="Folder that holds its files.")],
+    store: StoreOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a published trace into a store."""
+    from collectors.records import TraceError
+    from collectors.traces import TRACES
+    from consolidate.store import Store
+
+    try:
+        records = list(TRACES[kind.value](folder))
+    except TraceError as error:
+        raise InputError(str(error)) from None
+    samples = Store.create(store).append(records)
+    _result({"store": str(store), "samples": samples}, f"{samples} samples in {store}", as_json)
+
+
+@app.command()
+def demand(store: StoreOption, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
+    """Size every workload from its samples."""
+    from consolidate.pipeline import measure, read_fleet
+    from consolidate.report.demand import demand_json, demand_text
+    from consolidate.store import Store
+
+    samples = Store(store)
+    inputs = read_fleet(samples, fleet)
+    demands = measure(samples, inputs)
+    print(json.dumps(demand_json(demands), indent=1) if as_json else demand_text(demands, _width()), end="")
+
+
+@app.command()
+def plan(
+    store: MaybeStore = None,
+    fleet: FleetOption = None,
+    out: Annotated[Path | None, typer.Option(help="Write the plan document here.")] = None,
+    seed: SeedOption = 0,
+    effort: EffortOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Pack the workloads onto as few hosts as the rules allow; exit 2 where that changes anything."""
+    from consolidate.pipeline import run_once
+
+    if store is None and fleet is None:
+        raise InputError("nothing to plan: give --store, --fleet, or both")
+    with _stages() as stages:
+        outcome = run_once(store, fleet, seed, _effort(effort), stages)
+    if out is not None:
+        _write_plan(outcome.plan, out)
+    _show(outcome.plan, ReportFormat.JSON if as_json else ReportFormat.TEXT, None)
+    raise typer.Exit(CHANGES if outcome.plan.changes else 0)
+
+
+@app.command()
+def report(
+    plan_file: PlanArgument,
+    kind: Annotated[ReportFormat, typer.Option("--format", help="How to show it.")] = ReportFormat.TEXT,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a plan as text, Markdown, JSON or one self-contained HTML page."""
+    _show(_load_plan(plan_file), ReportFormat.JSON if as_json else kind, out)
+
+
+@app.command()
+def apply(
+    plan_file: PlanArgument,
+    host: HostOption = THIS_HOST,
+    root: RootOption = ROOT,
+    state: StateOption = STATE,
+    yes: Annotated[bool, typer.Option("--yes", help="Write; without it only the difference is shown.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Enforce this host's partitions of a plan; a dry run unless --yes."""
+    from consolidate.apply import Files, Journal, apply_changes, prepare
+    from consolidate.apply.show import outcomes_text, preparation_text, to_json
+
+    document, files = _load_plan(plan_file), Files(root)
+    preparation = prepare(document, host, files)
+    needed = any(change.needed for change in preparation.changes)
+    if not yes or not needed:
+        print(to_json(preparation) if as_json else preparation_text(preparation), end="")
+        raise typer.Exit(CHANGES if needed else 0)
+    outcomes = apply_changes(document, host, preparation, files, Journal(state / "journal.jsonl"), time.monotonic)
+    print(to_json(outcomes) if as_json else outcomes_text(outcomes), end="")
+    _fail_on_unfinished(outcomes)
+
+
+@app.command()
+def status(
+    plan_file: PlanArgument, host: HostOption = THIS_HOST, root: RootOption = ROOT, as_json: JsonOption = False
+) -> None:
+    """Compare this host with a plan; exit 2 where a limit is not as planned."""
+    from consolidate.apply import Files
+    from consolidate.apply import status as compare
+    from consolidate.apply.show import status_text, to_json
+
+    found = compare(_load_plan(plan_file), host, Files(root))
+    print(to_json(found) if as_json else status_text(found), end="")
+    raise typer.Exit(CHANGES if found.drifted else 0)
+
+
+@app.command()
+def rollback(
+    root: RootOption = ROOT,
+    state: StateOption = STATE,
+    everything: Annotated[bool, typer.Option("--all", help="Take back every plan, not only the last.")] = False,
+    force: Annotated[bool, typer.Option(help="Also restore what somebody else has changed since.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take back what apply wrote, to the byte."""
+    from consolidate.apply import Files, Journal
+    from consolidate.apply import rollback as undo
+    from consolidate.apply.show import outcomes_text, to_json
+
+    outcomes = undo(Journal(state / "journal.jsonl"), Files(root), time.monotonic, everything=everything, force=force)
+    print(to_json(outcomes) if as_json else outcomes_text(outcomes), end="")
+    _fail_on_unfinished(outcomes)
+
+
+@app.command()
+def serve(
+    plan_file: PlanArgument,
+    host: HostOption = THIS_HOST,
+    root: RootOption = ROOT,
+    address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 9753,
+    once: Annotated[bool, typer.Option(help="Print the metrics once, for a textfile collector.")] = False,
+) -> None:
+    """Export a plan, and how far this host has drifted from it, as Prometheus metrics."""
+    import threading
+
+    from consolidate.apply import Files
+    from consolidate.apply import status as compare
+    from consolidate.observe.exporter import Enforcement, Snapshot, render_metrics, serve_metrics
+
+    def read() -> Snapshot:
+        document = _load_plan(plan_file)
+        if not any(partition.host == host for partition in document.partitions):
+            return Snapshot(document, ())
+        found = compare(document, host, Files(root))
+        return Snapshot(document, (Enforcement(host, found.keys, len(found.drifted)),))
+
+    if once:
+        print(render_metrics(read()).decode(), end="")
+        return
+    _say(f"serving http://{address}:{port}/metrics")
+    stop = threading.Event()
+    try:
+        serve_metrics(read, address, port, stop)
+    except KeyboardInterrupt:
+        stop.set()
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option(help="Directory for the store, the fleet file, the plan and the reports.")
+    ] = Path("consolidate-out"),
+    seed: SeedOption = 1,
+    effort: EffortOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Make up an estate of 300 servers on six systems and run the whole pipeline on it."""
+    import shutil
+
+    from consolidate.demo import make_estate
+    from consolidate.pipeline import run_once
+    from consolidate.store import Store
+
+    store, fleet = out / "store", out / "fleet.yaml"
+    if store.exists():
+        Store(store)  # whatever else lies there is not ours to remove
+        shutil.rmtree(store)
+    with _stages() as stages:
+        estate = make_estate(seed)
+        samples = Store.create(store).append(estate.records)
+        fleet.write_text(estate.fleet_yaml)
+        stages.done("collect", f"{samples} samples of a made-up estate")
+        outcome = run_once(store, fleet, seed, _effort(effort), stages)
+    _write_plan(outcome.plan, out / "plan.json")
+    _show(outcome.plan, ReportFormat.HTML, out / "report.html")
+    _show(outcome.plan, ReportFormat.MARKDOWN, out / "report.md")
+    _show(outcome.plan, ReportFormat.JSON if as_json else ReportFormat.TEXT, None)
+    _say(f"wrote {out / 'plan.json'}, {out / 'report.html'} and {out / 'report.md'}")
+
+
+def _effort(level: int) -> Effort:
+    from dataclasses import replace
+
+    from consolidate.solve.solve import Effort
+
+    usual = Effort()
+    return replace(
+        usual, perturbed_starts=usual.perturbed_starts * level, patience=usual.patience * level, searched_starts=level
+    )
+
+
+def _stages() -> _Progress:
+    return _Progress()
+
+
+class _Progress:
+    """Stages on stderr: a spinner where somebody looks, plain lines elsewhere."""
+
+    def __enter__(self) -> Stages:
+        from consolidate.pipeline import Stages
+
+        if not sys.stderr.isatty():
+            return Stages(lambda text: None if text.startswith("solve: ") and "so far" in text else _say(text))
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        self.spinner = console.status("starting")
+        self.spinner.start()
+
+        def tell(text: str) -> None:
+            if text.endswith(" s)"):
+                console.print(text, highlight=False, markup=False)
+            else:
+                self.spinner.update(text)
+
+        return Stages(tell)
+
+    def __exit__(self, *_: object) -> None:
+        if hasattr(self, "spinner"):
+            self.spinner.stop()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _result(values: dict[str, object], sentence: str, as_json: bool) -> None:
+    print(json.dumps(values) if as_json else sentence)
+
+
+def _width() -> int:
+    import shutil
+
+    return max(80, shutil.get_terminal_size((80, 24)).columns)
+
+
+def _load_plan(path: Path) -> Plan:
+    from consolidate.plan.plan import parse_plan
+
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise InputError(
+            f"{path}: cannot be read ({reason}); give a file that `consolidate plan --out` wrote"
+        ) from None
+    return parse_plan(text, str(path))
+
+
+def _write_plan(document: Plan, path: Path) -> None:
+    from consolidate.plan.plan import dump_plan
+
+    _write(path, dump_plan(document))
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from None
+
+
+def _show(document: Plan, kind: ReportFormat, out: Path | None) -> None:
+    from consolidate.report import RENDERERS
+    from consolidate.report.text import render_text
+
+    if kind is ReportFormat.TEXT:
+        text = render_text(document, _width(), out is None and sys.stdout.isatty())
+    else:
+        text = RENDERERS[kind.value](document)
+    if out is None:
+        print(text, end="")
+    else:
+        _write(out, text)
+
+
+def _fail_on_unfinished(outcomes: list[Outcome]) -> None:
+    from consolidate.apply.apply import unfinished
+
+    if unfinished(outcomes):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

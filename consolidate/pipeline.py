@@ -1,0 +1,80 @@
+"""The stages in order: stored samples and a fleet file in, a plan out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consolidate import __version__
+from consolidate.config import Inputs, load_inputs, read_inputs
+from consolidate.demand import estimate
+from consolidate.model.demand import Demands
+from consolidate.model.series import Columns
+from consolidate.plan.build import build_plan
+from consolidate.plan.plan import Plan
+from consolidate.solve.solve import Effort, Result, solve
+from consolidate.store import Store
+
+
+@dataclass
+class Stages:
+    """Told what is going on, and how long each stage took."""
+
+    report: Callable[[str], None]
+    took_s: dict[str, float] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+
+    def done(self, stage: str, detail: str) -> None:
+        """A stage has ended."""
+        now = time.monotonic()
+        self.took_s[stage] = now - self._began
+        self.report(f"{stage}: {detail} ({now - self._began:.1f} s)")
+        self._began = now
+
+    def progress(self, what: str, cost: int) -> None:
+        """The search is at it."""
+        self.report(f"solve: {what}" + (f", {cost} so far" if cost else ""))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything one run found out."""
+
+    inputs: Inputs
+    demands: Demands
+    result: Result
+    plan: Plan
+
+
+def run_once(store: Path | None, fleet: Path | None, seed: int, effort: Effort, stages: Stages) -> Outcome:
+    """One run: store → demand → solve → plan."""
+    samples = Store(store) if store is not None else None
+    inputs = read_fleet(samples, fleet)
+    stages.done("config", f"{len(inputs.fleet.hosts)} hosts, {len(inputs.fleet.workloads)} workloads")
+    demands = measure(samples, inputs)
+    stages.done("demand", f"{len(demands)} workloads")
+    result = solve(inputs.fleet, demands, inputs.policy.objective, seed, effort, stages.progress)
+    stages.done("solve", f"cost {result.score.cost}, at least {result.bound.cost}")
+    span = samples.span() if samples is not None else None
+    as_of_s = span[1] if span is not None else None
+    plan = build_plan(inputs.fleet, demands, inputs.policy, result, f"consolidate {__version__}", as_of_s)
+    stages.done("plan", f"{len(plan.moves)} moves in {plan.waves} waves")
+    return Outcome(inputs, demands, result, plan)
+
+
+def read_fleet(samples: Store | None, fleet: Path | None) -> Inputs:
+    """What was measured, joined with the fleet file where there is one."""
+    hosts = samples.hosts().values() if samples is not None else ()
+    workloads = samples.workloads() if samples is not None else {}
+    if fleet is None:
+        return read_inputs("", "the store", hosts, workloads)
+    return load_inputs(fleet, hosts, workloads)
+
+
+def measure(samples: Store | None, inputs: Inputs) -> Demands:
+    """Demand of every workload."""
+    return estimate(
+        samples.columns if samples is not None else Columns.empty, inputs.fleet, inputs.policy.sizing, inputs.stated
+    )

@@ -230,7 +230,7 @@ def serve(
     host: HostOption = THIS_HOST,
     root: RootOption = ROOT,
     address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 9753,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 9753,
     once: Annotated[bool, typer.Option(help="Print the metrics once, for a textfile collector.")] = False,
 ) -> None:
     """Export a plan, and how far this host has drifted from it, as Prometheus metrics."""
@@ -250,10 +250,9 @@ def serve(
     if once:
         print(render_metrics(read()).decode(), end="")
         return
-    _say(f"serving http://{address}:{port}/metrics")
     stop = threading.Event()
     try:
-        serve_metrics(read, address, port, stop)
+        serve_metrics(read, address, port, stop, ready=_ready, report=_say)
     except KeyboardInterrupt:
         stop.set()
 
@@ -289,6 +288,10 @@ def demo(
     _show(outcome.plan, ReportFormat.MARKDOWN, out / "report.md")
     _show(outcome.plan, ReportFormat.JSON if as_json else ReportFormat.TEXT, None)
     _say(f"wrote {out / 'plan.json'}, {out / 'report.html'} and {out / 'report.md'}")
+
+
+def _ready(address: str, port: int) -> None:
+    _say(f"serving http://{address}:{port}/metrics")
 
 
 def _effort(level: int) -> Effort:

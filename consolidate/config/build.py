@@ -159,7 +159,7 @@ class FleetBuilder:
             power=PowerCurve(tuple(merged.watts)) if merged.watts else base.power,
             cost_per_month=_first(merged.cost_per_month, base.cost_per_month),
             headroom_permille=_first(merged.headroom, base.headroom_permille),
-            on=_first(merged.on, base.on),
+            on=_first(merged.powered, base.on),
         )
 
     def _known_system(self, os: str, path: Path) -> None:
@@ -206,6 +206,7 @@ class FleetBuilder:
             movable=_first(entry.movable, before.movable),
             copy_bytes=_first(entry.copy_size, before.copy_bytes),
             limits=entry.limits.resources() if entry.limits else before.limits,
+            cgroup=_first(entry.cgroup, before.cgroup).strip("/"),
         )
 
     def _demand(self, entry: DemandSection, name: str, path: tuple[str | int, ...]) -> Demand:

@@ -76,7 +76,7 @@ class HostModelSection(AmountsSection):
     watts: list[float] | None = Field(default=None, min_length=1)
     cost_per_month: float | None = Field(default=None, ge=0)
     headroom: Permille | None = None
-    on: bool | None = None
+    powered: bool | None = None
     reserved: AmountsSection | None = None
 
 
@@ -118,6 +118,7 @@ class WorkloadSection(Section):
     movable: bool | None = None
     copy_size: Bytes | None = Field(default=None, alias="copy")
     limits: AmountsSection | None = None
+    cgroup: str | None = None
     demand: DemandSection | None = None
 
 

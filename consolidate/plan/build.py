@@ -14,6 +14,7 @@ from consolidate.model.fleet import Fleet, Host, Isolation, Workload
 from consolidate.model.isolation import VIRTUAL, demand_on, explain_isolation
 from consolidate.model.placement import Placement, current_placement
 from consolidate.model.policy import Policy
+from consolidate.plan.basis import basis
 from consolidate.plan.moves import Schedule, schedule_moves
 from consolidate.plan.plan import (
     VERSION,
@@ -70,6 +71,7 @@ def build_plan(fleet: Fleet, demands: Demands, policy: Policy, result: Result, t
         partitions=_partitions(fleet, demands, result.placement),
         hosts=_hosts(needs, before, result.placement, reasons),
         refusals=_refusals(fleet, demands),
+        basis=basis(fleet, demands, policy),
         unmeasured=tuple(sorted(limited - set(needs.dimensions))),
     )
 

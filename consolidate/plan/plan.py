@@ -139,6 +139,8 @@ class Plan:
     partitions: tuple[Partition, ...]
     hosts: tuple[HostPlan, ...]
     refusals: tuple[Refusal, ...]
+    basis: tuple[str, ...]
+    """What the plan rests on: sizing, history, ratings, headroom, prices."""
     unmeasured: tuple[str, ...]
     """Dimensions that hosts limit and nobody measured: not checked."""
 
@@ -194,7 +196,11 @@ def parse_plan(text: str, name: str) -> Plan:
         raise InputError(f"{name}: not a plan; give a file that `consolidate plan --out` wrote") from None
     if version != VERSION:
         raise StalePlanError(f"{name}: a plan of version {version}, this tool reads {VERSION}; plan again")
-    if claimed != digest(document):
+    try:
+        matches = claimed == digest(document)
+    except UnicodeEncodeError:  # half a surrogate pair, which no text we write holds
+        matches = False
+    if not matches:
         raise StalePlanError(f"{name}: altered since it was written (its digest does not match); plan again")
     try:
         return _ADAPTER.validate_python(document)

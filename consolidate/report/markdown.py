@@ -25,7 +25,7 @@ def render_markdown(plan: Plan) -> str:
         _freed(plan),
         _moves(plan),
         _refusals(plan),
-        ["## Not checked", escape(summary.unmeasured_sentence(plan))],
+        ["## What it rests on", "\n".join(f"- {escape(line)}" for line in summary.basis(plan))],
         ["## Where this plan comes from", table(("", ""), summary.provenance(plan, plan_digest(plan)))],
     ]
     return "\n\n".join(block for section in sections for block in section) + "\n"

@@ -236,6 +236,11 @@ def use_after(state: HostState, resource: str) -> str:
     return format_permille(peak(series)) if state.on else "–"
 
 
+def basis(plan: Plan) -> tuple[str, ...]:
+    """What the plan rests on, and what it could not check."""
+    return (*plan.basis, unmeasured_sentence(plan))
+
+
 def unmeasured_sentence(plan: Plan) -> str:
     """Which limits were not checked."""
     if not plan.unmeasured:

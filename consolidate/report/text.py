@@ -196,7 +196,10 @@ def _refusals(plan: Plan, width: int) -> list[RenderableType]:
 
 
 def _checked(plan: Plan) -> list[RenderableType]:
-    return [_text(summary.unmeasured_sentence(plan)), Text("")]
+    grid = Table.grid(padding=(0, 1))
+    for line in summary.basis(plan):
+        grid.add_row("-", _text(line))
+    return [Text("What it rests on", style="bold"), Text(""), grid, Text("")]
 
 
 def _hints(plan: Plan) -> list[RenderableType]:

@@ -50,6 +50,7 @@ PLAN = Plan(
         HostPlan(HOSTILE, "ubuntu", H3_BEFORE, replace(H3_BEFORE, workloads=2), "keep", "needed"),
     ),
     refusals=(Refusal("db", "left alone: declared immovable"),),
+    basis=("Headroom: 10 % of every host is left free.",),
     unmeasured=("disk_iops", "net_tx_bytes_per_s"),
 )
 SNAPSHOT = Snapshot(PLAN, (Enforcement("h1", keys=5, drifted=0), Enforcement(HOSTILE, keys=3, drifted=1)))

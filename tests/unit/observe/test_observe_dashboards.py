@@ -129,6 +129,12 @@ def test_the_dashboard_is_of_grafana_11() -> None:
     jsonschema.Draft7Validator(json.loads(SCHEMA.read_text())).validate(document)
 
 
+def test_alerts_are_evaluated_after_what_they_are_made_of() -> None:
+    (group,) = yaml.safe_load((DASHBOARDS / "rules.yml").read_text())["groups"]
+    kinds = ["record" if "record" in rule else "alert" for rule in group["rules"]]
+    assert kinds == ["record"] * 7 + ["alert"] * 5
+
+
 def test_rules_say_what_happened_and_what_to_do() -> None:
     alerts = [rule for rule in rules() if "alert" in rule]
     assert [alert["alert"] for alert in alerts] == [

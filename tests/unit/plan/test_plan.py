@@ -88,6 +88,7 @@ def test_the_document_survives_the_file() -> None:
         ('"version": 1', '"version": 2', StalePlanError, "a plan of version 2, this tool reads 1"),
         ('"digest"', '"digits"', InputError, "not a plan"),
         ("{", "[", InputError, "not a plan"),
+        ('"tool": "', '"tool": "\\ud800', StalePlanError, "altered since it was written"),
     ],
 )
 def test_an_altered_plan_is_refused(old, new, error, says) -> None:

@@ -90,6 +90,7 @@ def small() -> Plan:
             HostPlan("win-1", "windows-10", on(1, (150,), 200, 190.0), OFF, "free", "everything on it fits elsewhere"),
         ),
         refusals=(Refusal("deb-1:batch", "left alone: its demand is unknown (measured for 0.2 h)"),),
+        basis=("Headroom: 10 % of every host is left free.",),
         unmeasured=("disk_iops",),
     )
 
@@ -104,6 +105,7 @@ def unchanged(small: Plan) -> Plan:
         moves=(),
         partitions=(),
         refusals=(),
+        basis=("Headroom: 10 % of every host is left free.",),
         unmeasured=(),
         hosts=(replace(host, before=host.after),),
     )
@@ -126,6 +128,7 @@ def hostile(small: Plan) -> Plan:
         ),
         placed={name: {name: 1, "another": 2} for name in HOSTILE},
         refusals=tuple(Refusal(name, name) for name in HOSTILE),
+        basis=HOSTILE,
         unmeasured=HOSTILE,
         currency="<b>|[red]",
         proof=replace(small.proof, kind="<i>|[b]", because=HOSTILE[0]),

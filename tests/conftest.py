@@ -1,0 +1,36 @@
+"""What every test may need: the public traces, and word that something is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of the public traces. They are not part of the project, so tests that need them may be skipped."""
+    folder = Path(os.environ.get("CONSOLIDATE_DATA", ROOT / "../shared/data")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"the public traces are not at {folder}; name their folder in CONSOLIDATE_DATA")
+    return folder
+
+
+ALLOWED_SKIPS: dict[str, str] = {}
+"""Tests that CI may skip, each with its reason; everything else that is skipped there fails."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where CI=true, turn a skip that is not on the list into a failure."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and item.nodeid not in ALLOWED_SKIPS:
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI without being on the list of allowed skips: {report.longrepr}"
+    return report

@@ -1,0 +1,66 @@
+"""The published traces, end to end: a month of Bitbrains and a day of PlanetLab."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import consolidate
+
+pytestmark = pytest.mark.data
+
+BITBRAINS_HOSTS = """\
+models:
+  r740: {cpu: 32, memory: 256GiB, hypervisor: native, watts: [110, 190, 240, 300, 380], cost_per_month: 210}
+hosts:
+  - {name: "r740-{n}", count: 40, model: r740, os: debian}
+policy: {headroom: 10%}
+"""
+# The hosts of Beloglazov and Buyya (2012): two cores of 1,860 or 2,660 MIPS, 4 GB, and their measured watts.
+PLANETLAB_HOSTS = """\
+models:
+  g4: {cpu: 2, cpu_rating: 1.86, memory: 4GB, watts: [86, 89.4, 92.6, 96, 99.5, 102, 106, 108, 112, 114, 117]}
+  g5: {cpu: 2, cpu_rating: 2.66, memory: 4GB, watts: [93.7, 97, 101, 105, 110, 116, 121, 125, 129, 133, 135]}
+hosts:
+  - {name: "g4-{n}", count: 400, model: g4, os: debian, hypervisor: native}
+  - {name: "g5-{n}", count: 400, model: g5, os: debian, hypervisor: native}
+policy: {headroom: 0%, memory_margin: 0%}
+"""
+
+
+def planned(tmp_path: Path, kind: str, folder: Path, hosts: str) -> tuple[dict[str, object], dict[str, object]]:
+    store, fleet = tmp_path / "store", tmp_path / "fleet.yaml"
+    fleet.write_text(hosts)
+    imported = consolidate("import", kind, folder, "--store", store, "--json")
+    assert imported.code == 0, imported.err
+    again = consolidate("import", kind, folder, "--store", store)
+    assert again.code == 1
+    assert "goes back in time; correct the clock, or import into a new store" in again.err
+    ran = consolidate("plan", "--store", store, "--fleet", fleet, "--json")
+    assert ran.code == 2, ran.err
+    return json.loads(imported.out), json.loads(ran.out)
+
+
+def test_a_month_of_bitbrains(tmp_path: Path, data: Path) -> None:
+    with tarfile.open(data / "bitbrains/rnd-2013-8-vm001-150.tar.xz") as archive:
+        archive.extractall(tmp_path / "trace", filter="data")
+    imported, plan = planned(tmp_path, "bitbrains", tmp_path / "trace", BITBRAINS_HOSTS)
+    assert imported["samples"] == 7_594_398 or imported["samples"] > 7_500_000
+    assert len(plan["moves"]) == 150
+    proof = plan["proof"]
+    assert proof["lower_bound"] <= proof["cost"] == plan["after"]["hosts"] < 40
+
+
+def test_a_day_of_planetlab(tmp_path: Path, data: Path) -> None:
+    with tarfile.open(data / "planetlab/planetlab-2011-03.tar.xz") as archive:
+        members = [member for member in archive if member.name.split("/")[-2:-1] == ["20110303"]]
+        archive.extractall(tmp_path / "trace", members=members, filter="data")
+    (day,) = (tmp_path / "trace").rglob("20110303")
+    imported, plan = planned(tmp_path, "planetlab", day, PLANETLAB_HOSTS)
+    assert imported["samples"] == 1052 * 288 * 2
+    assert len(plan["moves"]) == 1052
+    proof = plan["proof"]
+    assert proof["lower_bound"] <= proof["cost"] == plan["after"]["hosts"] < 800

@@ -34,6 +34,8 @@ from consolidate.solve.loads import Needs
 from consolidate.solve.solve import Result
 
 PAGE_BYTES = 4096
+LEAST_CPU_LIMIT_MILLI = 100
+"""An idle service still gets a tenth of a core: a tighter quota would stall its every wake-up."""
 
 
 def build_plan(fleet: Fleet, demands: Demands, policy: Policy, result: Result, tool: str, as_of_s: int | None) -> Plan:
@@ -157,7 +159,7 @@ def _partitions(fleet: Fleet, demands: Demands, placement: Placement) -> tuple[P
 def _partition(fleet: Fleet, workload: Workload, demand: Demand, isolation: Isolation, host: Host) -> Partition:
     names = ("cpu_milli", "memory_bytes")
     cpu, memory = demand_on(fleet, workload, demand, isolation, names, demand.slots).max(axis=1).tolist()
-    cpu_milli = -(-int(cpu * 1000) // int(host.cpu_rating * 1000))
+    cpu_milli = max(LEAST_CPU_LIMIT_MILLI, -(-int(cpu * 1000) // int(host.cpu_rating * 1000)))
     memory_bytes = -(-int(memory) // PAGE_BYTES) * PAGE_BYTES
     stays = workload.host == host.name
     return Partition(
@@ -171,7 +173,7 @@ def _partition(fleet: Fleet, workload: Workload, demand: Demand, isolation: Isol
             workload.limits.get("memory_bytes") if stays and "memory_bytes" in workload.limits else None,
         ),
         after=Limits(cpu_milli, memory_bytes),
-        cpu_weight=min(10_000, max(1, round(cpu_milli / 10))),
+        cpu_weight=min(10_000, max(1, round(cpu / host.cpu_rating / 10))),
         reason=f"{demand.source}: peak of {demand.days:.1f} days with margin"
         + (
             " and the virtual machine's overhead"

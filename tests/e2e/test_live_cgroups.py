@@ -21,7 +21,7 @@ from tests.support.cli import consolidate
 pytestmark = pytest.mark.kernel
 
 STEADY = "import time\nwhile True:\n t = time.time()\n while time.time() - t < .03: pass\n time.sleep(.07)"
-HUNGRY = "import time\nx = bytearray(48 << 20)\nwhile True: time.sleep(.1)"
+HUNGRY = "import time\nx = bytearray(48 << 20)\n" + STEADY.removeprefix("import time\n")
 IDLE = "import time\ntime.sleep(1000)"
 BURN = "while True: pass"
 HOG = "x = []\nwhile True: x.append(bytearray(1 << 20))"

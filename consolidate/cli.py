@@ -62,6 +62,7 @@ class TraceFormat(enum.StrEnum):
 
     BITBRAINS = "bitbrains"
     PLANETLAB = "planetlab"
+    RECORDS = "records"
 
 
 def main() -> NoReturn:
@@ -84,12 +85,16 @@ def collect(
     root: RootOption = ROOT,
     interval: Annotated[float, typer.Option(help="Seconds between rounds.", min=0.1)] = 10.0,
     count: Annotated[int, typer.Option(help="Number of rounds; a rate needs two.", min=1)] = 2,
+    keep: Annotated[str, typer.Option(help="Remove what is older, such as 30d.", show_default="everything")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Sample this host and its control groups into a store."""
     from collectors.run import run_all
     from consolidate.store import Store
+    from consolidate.units import parse_duration_s
 
+    if keep:
+        parse_duration_s(keep)  # refused before anything is collected
     if not (root / "proc").is_dir():
         raise InputError(f"{root}: no proc directory below it; give a directory that looks like a host's /")
     samples, began = Store.create(store), time.monotonic()
@@ -98,24 +103,26 @@ def collect(
         time.sleep(max(0.0, began + number * interval - time.monotonic()))
         records = run_all(root, host, int(time.time()), _say)
         stored += samples.append(records)
+        if keep:
+            samples.retain(int(time.time()) - parse_duration_s(keep))
         _say(f"collect: round {number + 1} of {count}, {len(records)} records")
     _result({"store": str(store), "samples": stored}, f"{stored} samples in {store}", as_json)
 
 
 @app.command("import")
 def import_trace(
-    kind: Annotated[TraceFormat, typer.Argument(help="Format of the trace.")],
-    folder: Annotated[Path, typer.Argument(help="Folder that holds its files.")],
+    kind: Annotated[TraceFormat, typer.Argument(help="A published trace, or what `python -m collectors` printed.")],
+    place: Annotated[Path, typer.Argument(help="File or folder to import.")],
     store: StoreOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a published trace into a store."""
+    """Import a trace, or other hosts' records, into a store."""
     from collectors.records import TraceError
     from collectors.traces import TRACES
     from consolidate.store import Store
 
     try:
-        records = list(TRACES[kind.value](folder))
+        records = list(TRACES[kind.value](place))
     except TraceError as error:
         raise InputError(str(error)) from None
     samples = Store.create(store).append(records)

@@ -1,15 +1,16 @@
-"""Importers of published traces: each yields the series of one file or folder."""
+"""Importers: each yields the records of one file or folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from collectors.records import Series, WorkloadRecord
-from collectors.traces import bitbrains, planetlab
+from collectors.records import Record
+from collectors.traces import bitbrains, planetlab, records
 
-TRACES: Mapping[str, Callable[[Path], Iterator[Series | WorkloadRecord]]] = {
+TRACES: Mapping[str, Callable[[Path], Iterator[Record]]] = {
     "bitbrains": bitbrains.read,
     "planetlab": planetlab.read,
+    "records": records.read,
 }
 """Format name, as on the command line, to its reader."""

@@ -1,0 +1,75 @@
+"""What ``python -m collectors`` printed on a host: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from collectors.records import METRICS, HostRecord, Record, Sample, TraceError, WorkloadRecord
+from collectors.traces.files import EARLIEST_S, LATEST_S, find, load
+
+
+def read(place: Path) -> Iterator[Record]:
+    """Yield the records of one file, or of every ``*.jsonl`` below a folder.
+
+    Raises:
+        TraceError: with the file, the line, the value and the remedy.
+
+    """
+    for path in find(place, "**/*.jsonl") if place.is_dir() else [place]:
+        for number, line in enumerate(load(path).splitlines(), start=1):
+            if line.strip():
+                try:
+                    yield parse(line)
+                except ValueError as error:
+                    raise TraceError(f"{path}:{number}: {error}; collect again or delete the line") from None
+
+
+def parse(line: str) -> Record:
+    """One record, or a ValueError that says what is wrong with it."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("not a JSON object") from None
+    kind = fields.pop("type", None) if isinstance(fields, dict) else None
+    if kind == "Sample":
+        return _sample(fields)
+    if kind == "HostRecord":
+        _expect(fields, {"name": str, "os": str, "kernel": str, "cpu_model": str, "capacity": dict})
+        _amounts(fields["capacity"])
+        return HostRecord(**fields)
+    if kind == "WorkloadRecord":
+        _expect(fields, {"name": str, "kind": str, "host": str, "os": str, "cgroup": str, "limits": dict})
+        _amounts(fields["limits"])
+        return WorkloadRecord(**fields)
+    raise ValueError(f"{str(kind)[:40]!r} is not a type of record")
+
+
+def _sample(fields: dict[str, object]) -> Sample:
+    types = {"at_s": int, "host": str, "workload": str | None, "incarnation": str, "metric": str, "value": int | float}
+    _expect(fields, types)
+    sample = Sample(**fields)  # type: ignore[arg-type]  # _expect has checked each
+    if sample.metric not in METRICS:
+        raise ValueError(f"{sample.metric[:40]!r} is not a metric")
+    if not EARLIEST_S <= sample.at_s < LATEST_S:
+        raise ValueError(f"{sample.at_s} is not a time between 2000 and 2100")
+    if not math.isfinite(sample.value) or (METRICS[sample.metric].kind == "counter" and sample.value < 0):
+        raise ValueError(f"{sample.metric} cannot be {sample.value:g}")
+    return sample
+
+
+def _expect(fields: Mapping[str, object], types: Mapping[str, object]) -> None:
+    for name in types.keys() ^ fields.keys():
+        raise ValueError(f"the key {name[:40]!r} is {'missing' if name in types else 'unknown'}")
+    for name, kind in types.items():
+        value = fields[name]
+        if not isinstance(value, kind) or isinstance(value, bool):  # type: ignore[arg-type]
+            raise ValueError(f"{str(value)[:40]!r} cannot be its {name}")
+
+
+def _amounts(amounts: Mapping[str, object]) -> None:
+    for name, amount in amounts.items():
+        if not isinstance(amount, int) or isinstance(amount, bool) or amount < 0:
+            raise ValueError(f"{str(amount)[:40]!r} is not an amount of {name[:40]}")

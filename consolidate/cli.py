@@ -13,11 +13,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
+import click
 import typer
 
 from consolidate.errors import ConsolidateError, InputError
 
 if TYPE_CHECKING:
+    from collectors.records import Record
     from consolidate.apply import Outcome
     from consolidate.pipeline import Stages
     from consolidate.plan.plan import Plan
@@ -30,6 +32,8 @@ app = typer.Typer(
     add_completion=True,
 )
 
+FLUSH_S = 60
+"""Rounds of this long are stored together: a kill loses no more, and a month is not a million segments."""
 CHANGES = 2
 """Exit code: something would change, or has."""
 
@@ -68,14 +72,20 @@ class TraceFormat(enum.StrEnum):
 def main() -> NoReturn:
     """Run a verb; an error the user can mend is one sentence and an exit code."""
     try:
-        app()
+        code = app(standalone_mode=False)
+    except click.ClickException as error:  # a wrong option is an error, not a change
+        error.show()
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        print("consolidate: interrupted", file=sys.stderr)
+        sys.exit(130)
     except ConsolidateError as error:
         print(f"consolidate: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(code or 0)
 
 
 @app.command()
@@ -83,7 +93,7 @@ def collect(
     store: StoreOption,
     host: HostOption = THIS_HOST,
     root: RootOption = ROOT,
-    interval: Annotated[float, typer.Option(help="Seconds between rounds.", min=0.1)] = 10.0,
+    interval: Annotated[float, typer.Option(help="Seconds between rounds.", min=1)] = 10.0,
     count: Annotated[int, typer.Option(help="Number of rounds; a rate needs two.", min=1)] = 2,
     keep: Annotated[str, typer.Option(help="Remove what is older, such as 30d.", show_default="everything")] = "",
     as_json: JsonOption = False,
@@ -98,14 +108,19 @@ def collect(
     if not (root / "proc").is_dir():
         raise InputError(f"{root}: no proc directory below it; give a directory that looks like a host's /")
     samples, began = Store.create(store), time.monotonic()
-    stored = 0
+    stored, flushed = 0, began
+    waiting: list[Record] = []
     for number in range(count):
         time.sleep(max(0.0, began + number * interval - time.monotonic()))
         records = run_all(root, host, int(time.time()), _say)
-        stored += samples.append(records)
+        waiting += records
+        _say(f"collect: round {number + 1} of {count}, {len(records)} records")
+        if number + 1 < count and time.monotonic() - flushed < FLUSH_S:
+            continue
+        stored += samples.append(waiting)
+        waiting, flushed = [], time.monotonic()
         if keep:
             samples.retain(int(time.time()) - parse_duration_s(keep))
-        _say(f"collect: round {number + 1} of {count}, {len(records)} records")
     _result({"store": str(store), "samples": stored}, f"{stored} samples in {store}", as_json)
 
 
@@ -140,6 +155,61 @@ def demand(store: StoreOption, fleet: FleetOption = None, as_json: JsonOption = 
     inputs = read_fleet(samples, fleet)
     demands = measure(samples, inputs)
     print(json.dumps(demand_json(demands), indent=1) if as_json else demand_text(demands, _width()), end="")
+
+
+@app.command()
+def explain(
+    workload: Annotated[str, typer.Argument(help="Name of the workload in the fleet.")],
+    store: StoreOption,
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every step from a workload's samples to its size."""
+    import difflib
+
+    from consolidate.demand import estimate, read_history
+    from consolidate.demand.explain import explain as steps
+    from consolidate.pipeline import read_fleet
+    from consolidate.store import Store
+
+    samples = Store(store)
+    inputs = read_fleet(samples, fleet)
+    names = [one.name for one in inputs.fleet.workloads]
+    if workload not in names:
+        close = difflib.get_close_matches(workload, names, n=1)
+        raise InputError(f"no workload {workload!r}; " + (f"did you mean {close[0]!r}?" if close else "see `demand`"))
+    history = read_history(samples.columns, inputs.fleet)
+    demands = estimate(history, inputs.fleet, inputs.policy.sizing, inputs.stated)
+    lines = list(steps(history, inputs.fleet, demands, inputs.policy.sizing, workload))
+    print(json.dumps(lines, indent=1) if as_json else "\n".join(lines))
+
+
+@app.command()
+def backtest(
+    store: StoreOption,
+    fleet: FleetOption = None,
+    train: Annotated[str, typer.Option(help="Plan on this much of the history, judge on the rest.")] = "21d",
+    curve: Annotated[bool, typer.Option(help="Also plan at several quantiles: hosts against risk.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Plan on the first part of the history and judge the plans on the rest."""
+    from consolidate.backtest import backtest as judge
+    from consolidate.backtest import risk_curve
+    from consolidate.backtest.show import backtest_json, backtest_text
+    from consolidate.demand import read_history
+    from consolidate.pipeline import read_fleet
+    from consolidate.store import Store
+    from consolidate.units import parse_duration_s
+
+    days = parse_duration_s(train) / 86400
+    samples = Store(store)
+    inputs = read_fleet(samples, fleet)
+    history = read_history(samples.columns, inputs.fleet)
+    verdicts = judge(history, inputs.fleet, inputs.policy, days, seed, progress=lambda name: _say(f"backtest: {name}"))
+    quantiles = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0) if curve else ()
+    points = risk_curve(history, inputs.fleet, inputs.policy, days, quantiles, seed)
+    print(backtest_json(verdicts, points) if as_json else backtest_text(verdicts, points, _width()), end="")
 
 
 @app.command()
@@ -189,6 +259,9 @@ def apply(
     from consolidate.apply.show import outcomes_text, preparation_text, to_json
 
     document, files = _load_plan(plan_file), Files(root)
+    if host in {one.name for one in document.hosts} and not any(one.host == host for one in document.partitions):
+        _result({"changes": [], "waiting": []}, f"No changes: the plan limits nothing on {host}.", as_json)
+        return
     preparation = prepare(document, host, files)
     needed = any(change.needed for change in preparation.changes)
     if not yes or not needed:
@@ -281,13 +354,15 @@ def demo(
     from consolidate.store import Store
 
     store, fleet = out / "store", out / "fleet.yaml"
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: not a directory; name one with --out")
     if store.exists():
         Store(store)  # whatever else lies there is not ours to remove
         shutil.rmtree(store)
     with _stages() as stages:
         estate = make_estate(seed)
         samples = Store.create(store).append(estate.records)
-        fleet.write_text(estate.fleet_yaml)
+        _write(fleet, estate.fleet_yaml)
         stages.done("collect", f"{samples} samples of a made-up estate")
         outcome = run_once(store, fleet, seed, _effort(effort), stages)
     _write_plan(outcome.plan, out / "plan.json")
@@ -361,7 +436,7 @@ def _load_plan(path: Path) -> Plan:
     from consolidate.plan.plan import parse_plan
 
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise InputError(
@@ -380,7 +455,7 @@ def _write(path: Path, text: str) -> None:
     """Whole or not at all."""
     temporary = path.with_name(f".{path.name}.new")
     try:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from None

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from consolidate import __version__
 from consolidate.config import Inputs, load_inputs, read_inputs
-from consolidate.demand import estimate
+from consolidate.demand import History, estimate, read_history
 from consolidate.model.demand import Demands
 from consolidate.model.series import Columns
 from consolidate.plan.build import build_plan
 from consolidate.plan.plan import Plan
-from consolidate.solve.solve import Effort, Result, solve
+from consolidate.risk import solve_within_risk, told
+from consolidate.solve.solve import Effort, Result
 from consolidate.store import Store
 
 
@@ -53,13 +54,16 @@ def run_once(store: Path | None, fleet: Path | None, seed: int, effort: Effort, 
     samples = Store(store) if store is not None else None
     inputs = read_fleet(samples, fleet)
     stages.done("config", f"{len(inputs.fleet.hosts)} hosts, {len(inputs.fleet.workloads)} workloads")
-    demands = measure(samples, inputs)
+    history = read(samples, inputs)
+    demands = estimate(history, inputs.fleet, inputs.policy.sizing, inputs.stated)
     stages.done("demand", f"{len(demands)} workloads")
-    result = solve(inputs.fleet, demands, inputs.policy.objective, seed, effort, stages.progress)
+    checked = solve_within_risk(history, inputs.fleet, demands, inputs.policy, seed, effort, stages.progress)
+    demands, result = checked.demands, checked.result
     stages.done("solve", f"cost {result.score.cost}, at least {result.bound.cost}")
     span = samples.span() if samples is not None else None
     as_of_s = span[1] if span is not None else None
-    plan = build_plan(inputs.fleet, demands, inputs.policy, result, f"consolidate {__version__}", as_of_s)
+    tool = f"consolidate {__version__}"
+    plan = build_plan(inputs.fleet, demands, inputs.policy, result, tool, as_of_s, told(checked))
     stages.done("plan", f"{len(plan.moves)} moves in {plan.waves} waves")
     return Outcome(inputs, demands, result, plan)
 
@@ -73,8 +77,11 @@ def read_fleet(samples: Store | None, fleet: Path | None) -> Inputs:
     return load_inputs(fleet, hosts, workloads)
 
 
+def read(samples: Store | None, inputs: Inputs) -> History:
+    """What was measured of the fleet's workloads."""
+    return read_history(samples.columns if samples is not None else Columns.empty, inputs.fleet)
+
+
 def measure(samples: Store | None, inputs: Inputs) -> Demands:
     """Demand of every workload."""
-    return estimate(
-        samples.columns if samples is not None else Columns.empty, inputs.fleet, inputs.policy.sizing, inputs.stated
-    )
+    return estimate(read(samples, inputs), inputs.fleet, inputs.policy.sizing, inputs.stated)

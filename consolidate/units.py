@@ -17,10 +17,12 @@ from consolidate.errors import InputError
 
 Times = TypeVar("Times", int, "NDArray[np.int64]")
 
-_SIZE = {"": 1, "B": 1}
+_SIZE = {"B": 1}
 for _power, _letter in enumerate("KMGTP", start=1):
     _SIZE[f"{_letter}iB"] = 1024**_power
     _SIZE[f"{_letter}B"] = 1000**_power
+_MOST = 1 << 50
+"""A petabyte: sums of a fleet's amounts then stay within 64 bits."""
 _TIME = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _CPU = {"": 1000, "m": 1}
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z/]*)\s*")
@@ -31,19 +33,29 @@ def _parse(text: str | int | float, units: dict[str, int], what: str, example: s
     if not match or match[2] not in units:
         raise InputError(f"{str(text)!r} is not {what}; write for example {example}")
     amount = Fraction(match[1]) * units[match[2]]
+    if amount > _MOST:
+        raise InputError(f"{str(text)!r} is more than {what} can be; write for example {example}")
     if amount.denominator != 1 and amount < 1:
         raise InputError(f"{str(text)!r} is smaller than one unit of {what}; write for example {example}")
     return int(amount)
 
 
+def _is_zero(text: str | int | float) -> bool:
+    """Nothing is nothing in every unit; any other amount must name its own."""
+    return str(text).strip() in ("0", "0.0")
+
+
 def parse_bytes(text: str | int | float) -> int:
     """``14GiB`` (powers of 1024) or ``14GB`` (powers of 1000) to bytes."""
-    return _parse(text, _SIZE, "a size", "14GiB")
+    return 0 if _is_zero(text) else _parse(text, _SIZE, "a size", "14GiB")
 
 
 def parse_bytes_per_s(text: str | int | float) -> int:
     """``200MB/s`` to bytes per second."""
-    return _parse(str(text).removesuffix("/s"), _SIZE, "a data rate", "200MB/s")
+    if _is_zero(text):
+        return 0
+    rates = {f"{unit}/s": amount for unit, amount in _SIZE.items()}
+    return _parse(text, rates, "a data rate", "200MB/s")
 
 
 def parse_cpu_milli(text: str | int | float) -> int:

@@ -15,7 +15,7 @@ from consolidate.apply.files import Files
 from consolidate.apply.journal import Entry, Journal
 from consolidate.apply.keys import KEYS, PERIOD_US, Key
 from consolidate.errors import ApplyError, StalePlanError
-from consolidate.plan.plan import Partition, Plan, plan_digest
+from consolidate.plan.plan import Partition, Plan, is_group_path, plan_digest
 from consolidate.units import format_bytes
 
 
@@ -53,7 +53,7 @@ class Outcome:
     workload: str
     path: str
     status: str
-    """``done``, ``unchanged``, ``refused``, ``failed`` or ``undone``."""
+    """``done``, ``unchanged``, ``refused``, ``failed``, ``undone``, or ``gone`` with its control group."""
     took_s: float
     observed: str
     error: str = ""
@@ -110,7 +110,8 @@ def apply_changes(
                 outcomes.append(Outcome(change.workload, change.path, "unchanged", 0.0, change.now))
                 continue
             inode = files.inode(change.group) or 0
-            entry = journal.announce(digest, host, change.workload, change.path, inode, change.now, change.wanted)
+            entry = Entry(str(files.root), digest, host, change.workload, change.path, inode, change.now, change.wanted)
+            journal.announce(entry)
             written.append(entry)
             error = _write(files, change)
             observed = files.read(change.path) or ""
@@ -134,9 +135,18 @@ def rollback(
     """Take back the writes of the plan that was applied last, or of all plans, newest first.
 
     A key that somebody else has changed since is refused and stays in the journal, unless forced.
+
+    Raises:
+        ApplyError: where the writes were made below another root.
+
     """
     with journal.locked():
         entries = journal.open_entries()
+        elsewhere = next((entry.root for entry in entries if entry.root != str(files.root)), None)
+        if elsewhere is not None:
+            raise ApplyError(
+                f"{journal.path}: records writes below {elsewhere}, not below {files.root}; give --root {elsewhere}"
+            )
         last = entries[-1].plan if entries else ""
         chosen = [entry for entry in entries if everything or entry.plan == last]
         return [_undo(entry, files, journal, clock, force) for entry in reversed(chosen)]
@@ -149,7 +159,7 @@ def _undo(entry: Entry, files: Files, journal: Journal, clock: Callable[[], floa
     if now is None or files.inode(group) != entry.inode:
         # The group ended, or was created anew and knows nothing of our limits.
         journal.undone(entry)
-        return Outcome(entry.workload, entry.path, "undone", clock() - began, now or "", "the group is gone")
+        return Outcome(entry.workload, entry.path, "gone", clock() - began, now or "", "")
     if now not in (entry.before, entry.after) and not _same(now, entry.after) and not force:
         error = f"/{entry.path}: somebody else set it to {now!r} since; --force restores {entry.before!r} all the same"
         return Outcome(entry.workload, entry.path, "refused", clock() - began, now, error)
@@ -168,12 +178,13 @@ def _undo(entry: Entry, files: Files, journal: Journal, clock: Callable[[], floa
 
 def _compare(plan: Plan, host: str, files: Files) -> tuple[Preparation, list[Partition]]:
     here = [partition for partition in plan.partitions if partition.host == host]
-    if not here:
+    if not here and all(planned.name != host for planned in plan.hosts):
         planned = sorted({partition.host for partition in plan.partitions})
         known = (
             f"it partitions {', '.join(planned[:3])}{' …' if len(planned) > 3 else ''}" if planned else "it has none"
         )
         raise StalePlanError(f"the plan has no partition for host {host!r} ({known}); give this host's plan or --host")
+    _refuse_strange_groups(here)
     hierarchies = find_hierarchies(files.root)
     changes: list[Change] = []
     waiting: list[str] = []
@@ -209,7 +220,11 @@ def _group(key: Key, partition: Partition, hierarchies: Hierarchies, files: File
     if mount is None:
         return None
     group = str((mount / partition.cgroup).relative_to(files.root))
-    return group if files.is_directory(group) else None
+    if not files.is_directory(group):
+        return None
+    if not files.is_below(group, mount):
+        raise ApplyError(f"{partition.workload}: /{group} leads out of {mount}; nothing was written")
+    return group
 
 
 def _period(files: Files, group: str) -> int:
@@ -228,6 +243,20 @@ def _write(files: Files, change: Change) -> str | None:
 def _same(observed: str, wanted: str) -> bool:
     """Whether a kernel file says what was written; v2 prints a default period where none was given."""
     return observed.split() == wanted.split()
+
+
+def _refuse_strange_groups(partitions: Sequence[Partition]) -> None:
+    """A plan is a file that anybody may have written: its groups name themselves, and no two are one."""
+    seen: dict[str, str] = {}
+    for partition in partitions:
+        if not partition.cgroup:
+            continue
+        if not is_group_path(partition.cgroup):
+            raise ApplyError(f"{partition.workload}: {partition.cgroup!r} is no control group's path; plan again")
+        if partition.cgroup in seen:
+            both = f"{seen[partition.cgroup]} and {partition.workload}"
+            raise ApplyError(f"{both} share the control group {partition.cgroup}; give each its own and plan again")
+        seen[partition.cgroup] = partition.workload
 
 
 def _refuse_systemd(partition: Partition, files: Files) -> None:

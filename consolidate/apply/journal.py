@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from consolidate.errors import ApplyError
@@ -21,7 +21,8 @@ from consolidate.errors import ApplyError
 class Entry:
     """One write: announced before it happens, taken back later."""
 
-    id: str
+    root: str
+    """Directory that the path is below: what was written there is not taken back elsewhere."""
     plan: str
     """Digest of the plan that asked for it."""
     host: str
@@ -32,6 +33,7 @@ class Entry:
     """Of the control group's directory."""
     before: str
     after: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class Journal:
@@ -50,9 +52,11 @@ class Journal:
         """
         found: dict[str, Entry] = {}
         try:
-            lines = self.path.read_text().split("\n")
+            lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise ApplyError(f"{self.path}: cannot be read ({error.strerror}); name another --state") from None
         for number, line in enumerate(lines, start=1):
             if not line:
                 continue
@@ -97,11 +101,9 @@ class Journal:
         finally:
             os.close(lock)
 
-    def announce(self, plan: str, host: str, workload: str, path: str, inode: int, before: str, after: str) -> Entry:
+    def announce(self, entry: Entry) -> None:
         """Record a write before it happens; returns once it is on disk."""
-        entry = Entry(uuid.uuid4().hex, plan, host, workload, path, inode, before, after)
         self._append({"event": "write", "entry": asdict(entry)})
-        return entry
 
     def undone(self, entry: Entry) -> None:
         """Record that a write was taken back."""
@@ -110,7 +112,7 @@ class Journal:
     def _append(self, record: dict[str, object]) -> None:
         self._drop_torn_line()
         with self.path.open("a") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from consolidate.apply.apply import Change, Outcome, Preparation, Status
 
-_SIGNS = {"done": "~", "unchanged": "=", "refused": "!", "failed": "!", "undone": "-"}
+_SIGNS = {"done": "~", "unchanged": "=", "refused": "!", "failed": "!", "undone": "-", "gone": "-"}
 
 
 def preparation_text(preparation: Preparation) -> str:
@@ -19,7 +19,7 @@ def preparation_text(preparation: Preparation) -> str:
     if needed:
         lines.append(f"{len(needed)} keys to write; nothing was written. Add --yes to apply.")
     else:
-        lines.append(f"No changes: {len(preparation.changes)} keys are as planned.")
+        lines.append(_as_planned("No changes", preparation.changes))
     return "\n".join([*lines, *_waiting(preparation.waiting)]) + "\n"
 
 
@@ -28,7 +28,7 @@ def outcomes_text(outcomes: Sequence[Outcome]) -> str:
     lines = []
     for outcome in outcomes:
         if outcome.status != "unchanged":
-            lines.append(f"{_SIGNS[outcome.status]} {outcome.workload}: /{outcome.path} is {outcome.observed!r}")
+            lines.append(f"{_SIGNS[outcome.status]} {_printable(outcome.workload)}: {_place(outcome)}")
         if outcome.error:
             lines.append(f"    {outcome.status}: {outcome.error}")
     counts = Counter(outcome.status for outcome in outcomes)
@@ -42,7 +42,7 @@ def status_text(status: Status) -> str:
     if status.drifted:
         lines.append(f"Drift: {len(status.drifted)} of {status.keys} keys are not as planned (left: found).")
     else:
-        lines.append(f"Clean: {status.keys} keys are as planned.")
+        lines.append(f"Clean: {status.keys} keys are as planned." if status.keys else _NOTHING)
     return "\n".join([*lines, *_waiting(status.waiting)]) + "\n"
 
 
@@ -52,12 +52,30 @@ def to_json(found: Preparation | Status | Sequence[Outcome]) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
+_NOTHING = "Nothing to compare: the plan limits no control group that is here."
+
+
+def _as_planned(word: str, changes: Sequence[Change]) -> str:
+    return f"{word}: {len(changes)} keys are as planned." if changes else _NOTHING
+
+
+def _place(outcome: Outcome) -> str:
+    if outcome.status == "gone":
+        return f"/{_printable(outcome.path)} is gone with its control group"
+    return f"/{_printable(outcome.path)} is {outcome.observed!r}"
+
+
+def _printable(text: str) -> str:
+    """A name as it is, unless it would speak to the terminal."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
 def _by_workload(changes: Sequence[Change]) -> list[str]:
     lines: list[str] = []
     shown = None
     for change in changes:
         if change.workload != shown:
-            lines.append(f"~ {change.workload}")
+            lines.append(f"~ {_printable(change.workload)}")
             shown = change.workload
         lines.append(f"    {change.meaning:12}  {change.now} → {change.wanted}")
         lines.append(f"      /{change.path}")
@@ -67,5 +85,7 @@ def _by_workload(changes: Sequence[Change]) -> list[str]:
 def _waiting(workloads: Sequence[str]) -> list[str]:
     if not workloads:
         return []
-    names = ", ".join(workloads[:5]) + (f" and {len(workloads) - 5} more" if len(workloads) > 5 else "")
+    names = ", ".join(_printable(name) for name in workloads[:5]) + (
+        f" and {len(workloads) - 5} more" if len(workloads) > 5 else ""
+    )
     return [f"{len(workloads)} workloads have no control group here and wait to be started: {names}"]

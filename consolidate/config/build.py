@@ -70,6 +70,7 @@ class FleetBuilder:
     def __init__(self, file: FleetFile, place: Callable[[Path], str]) -> None:
         self.file = file
         self.place = place
+        self.named: set[tuple[str, str]] = set()
         self.systems = {**OPERATING_SYSTEMS} | {
             name: OperatingSystem(name, it.family, it.guest_memory, it.containers, it.hardware, it.max_vms_per_host)
             for name, it in file.operating_systems.items()
@@ -77,6 +78,11 @@ class FleetBuilder:
         self.overheads = {**OVERHEADS} | {
             isolation: Overhead(it.cpu, it.memory, it.memory_fixed, it.io) for isolation, it in file.overheads.items()
         }
+
+    def _once(self, what: str, name: str, path: Path) -> None:
+        if (what, name) in self.named:
+            raise self._fail([*path, "name"], f"a {what} {name!r} stands above already; rename or remove one")
+        self.named.add((what, name))
 
     def _fail(self, path: Path, problem: str) -> InputError:
         return InputError(f"{self.place(path)}: {problem}")
@@ -106,6 +112,8 @@ class FleetBuilder:
         for index, entry in enumerate(self.file.hosts):
             path = ("hosts", index)
             for name, before in self._host_targets(entry, path, hosts):
+                if not entry.match:
+                    self._once("host", name, path)
                 hosts[name] = self._host(entry, name, before, path)
         for host in hosts.values():
             for dimension in ("cpu_milli", "memory_bytes"):
@@ -181,6 +189,8 @@ class FleetBuilder:
             names = [entry.name] if entry.name else fnmatch.filter(workloads, entry.match)
             if not names:
                 raise self._fail([*path, "match"], f"no measured workload matches {entry.match!r}; mend the pattern")
+            if entry.name:
+                self._once("workload", entry.name, path)
             for name in names:
                 workloads[name] = self._workload(entry, workloads.get(name) or Workload(name, ""), hosts, path)
                 if entry.demand is not None:
@@ -205,9 +215,15 @@ class FleetBuilder:
             owner=_first(entry.owner, before.owner),
             movable=_first(entry.movable, before.movable),
             copy_bytes=_first(entry.copy_size, before.copy_bytes),
-            limits=entry.limits.resources() if entry.limits else before.limits,
-            cgroup=_first(entry.cgroup, before.cgroup).strip("/"),
+            limits=Resources({**before.limits.amounts, **(entry.limits.resources().amounts if entry.limits else {})}),
+            cgroup=self._group(_first(entry.cgroup, before.cgroup), path),
         )
+
+    def _group(self, cgroup: str, path: Path) -> str:
+        plain = cgroup.strip("/")
+        if plain and any(part in ("", ".", "..") for part in plain.split("/")):
+            raise self._fail([*path, "cgroup"], f"{cgroup!r} is no control group's path; write for example shop/web")
+        return plain
 
     def _demand(self, entry: DemandSection, name: str, path: tuple[str | int, ...]) -> Demand:
         amounts = {}
@@ -231,6 +247,7 @@ class FleetBuilder:
         hosts: Mapping[str, Host],
         workloads: Mapping[str, Workload],
     ) -> Rule:
+        self._once("rule", entry.name, path)
         subjects = self._subjects(entry, path, workloads)
         rule: Rule
         match entry:
@@ -307,6 +324,7 @@ def _from_record(name: str, record: WorkloadRecord, hosts: Mapping[str, Host]) -
         host.name if host is not None else None,
         {"vm": Isolation.VM, "container": Isolation.CONTAINER}.get(record.kind, Isolation.NATIVE),
         limits=Resources(record.limits),
+        enforced=Resources(record.limits),
         cgroup=record.cgroup,
     )
 

@@ -46,6 +46,28 @@ def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
     return None
 
 
+def _key_given_twice(node: yaml.Node | None) -> yaml.ScalarNode | None:
+    """The second of two equal keys of one mapping, of which YAML would silently drop the first."""
+    pending = [node] if node is not None else []
+    seen: set[int] = set()
+    while pending:
+        one = pending.pop()
+        if id(one) in seen:  # an alias
+            continue
+        seen.add(id(one))
+        if isinstance(one, yaml.SequenceNode):
+            pending += one.value
+        elif isinstance(one, yaml.MappingNode):
+            keys: set[str] = set()
+            for key, value in one.value:
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in keys:
+                        return key
+                    keys.add(key.value)
+                pending.append(value)
+    return None
+
+
 def read_inputs(
     text: str, file: str, hosts: Iterable[HostRecord] = (), workloads: Mapping[str, WorkloadRecord] = NO_WORKLOADS
 ) -> Inputs:
@@ -56,8 +78,12 @@ def read_inputs(
 
     """
     try:
-        document = yaml.load(text, Loader=yaml.CSafeLoader)
         place = _Place(file, text)
+        twice = _key_given_twice(place.root)
+        if twice is not None:
+            line = twice.start_mark.line + 1
+            raise InputError(f"{file}:{line}: the key {twice.value!r} stands here a second time; join the two")
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark else file
@@ -76,7 +102,7 @@ def load_inputs(
 ) -> Inputs:
     """Read a fleet file from disk; see `read_inputs`."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error}); give the fleet's YAML file") from None
     return read_inputs(text, str(path), hosts, workloads)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from consolidate.errors import InputError
 from consolidate.model.fleet import Hypervisor, Isolation
-from consolidate.model.policy import Objective, Policy, SizingPolicy
+from consolidate.model.policy import SIZING_POLICIES, Objective, Policy
 from consolidate.model.resources import Resources
 from consolidate.units import parse_bytes, parse_bytes_per_s, parse_cpu_milli, parse_permille
 
@@ -28,6 +29,8 @@ Cpu = Annotated[int, _amount(parse_cpu_milli)]
 Bytes = Annotated[int, _amount(parse_bytes)]
 Rate = Annotated[int, _amount(parse_bytes_per_s)]
 Permille = Annotated[int, _amount(parse_permille)]
+Operations = Annotated[int, Field(ge=0, le=1 << 50)]
+Watts = Annotated[float, Field(ge=0, le=1e6)]
 Patterns = Annotated[list[str], Field(min_length=1)]
 
 
@@ -44,7 +47,7 @@ class AmountsSection(Section):
     memory: Bytes | None = None
     disk_read: Rate | None = None
     disk_write: Rate | None = None
-    disk_iops: int | None = Field(default=None, ge=0)
+    disk_iops: int | None = Field(default=None, ge=0, le=1 << 50)
     net_rx: Rate | None = None
     net_tx: Rate | None = None
 
@@ -70,11 +73,11 @@ class HostModelSection(AmountsSection):
 
     os: str | None = None
     hypervisor: Hypervisor | None = None
-    cpu_rating: float | None = Field(default=None, gt=0)
+    cpu_rating: float | None = Field(default=None, ge=0.01, le=100)
     vendor: str | None = None
     domain: str | None = None
-    watts: list[float] | None = Field(default=None, min_length=1)
-    cost_per_month: float | None = Field(default=None, ge=0)
+    watts: list[Watts] | None = Field(default=None, min_length=1)
+    cost_per_month: float | None = Field(default=None, ge=0, le=1e9)
     headroom: Permille | None = None
     powered: bool | None = None
     reserved: AmountsSection | None = None
@@ -98,7 +101,7 @@ class DemandSection(Section):
     memory: Bytes | list[Bytes] | None = None
     disk_read: Rate | list[Rate] | None = None
     disk_write: Rate | list[Rate] | None = None
-    disk_iops: int | list[int] | None = None
+    disk_iops: Operations | list[Operations] | None = None
     net_rx: Rate | list[Rate] | None = None
     net_tx: Rate | list[Rate] | None = None
 
@@ -186,28 +189,38 @@ class PolicySection(Section):
 
     objective: Objective = Objective.HOSTS
     headroom: Permille = 100
-    cpu_quantile: float = Field(default=SizingPolicy.cpu_quantile, gt=0, le=1)
-    io_quantile: float = Field(default=SizingPolicy.io_quantile, gt=0, le=1)
-    cpu_margin: Permille = SizingPolicy.cpu_margin_permille
-    memory_margin: Permille = SizingPolicy.memory_margin_permille
-    io_margin: Permille = SizingPolicy.io_margin_permille
-    min_hours: float = Field(default=SizingPolicy.min_hours, ge=0)
-    min_coverage: float = Field(default=SizingPolicy.min_coverage, ge=0, le=1)
+    sizing: Literal["conservative", "balanced", "aggressive"] = "balanced"
+    """Sets everything from here to ``risk`` that is not given."""
+    cpu_quantile: float | None = Field(default=None, gt=0, le=1)
+    io_quantile: float | None = Field(default=None, gt=0, le=1)
+    memory_quantile: float | None = Field(default=None, gt=0, le=1)
+    cpu_margin: Permille | None = None
+    memory_margin: Permille | None = None
+    io_margin: Permille | None = None
+    time_aligned: bool | None = None
+    risk: float | None = Field(default=None, ge=0, lt=1)
+    min_hours: float | None = Field(default=None, ge=0)
+    min_coverage: float | None = Field(default=None, ge=0, le=1)
     electricity_per_kwh: float = Field(default=Policy.electricity_per_kwh, ge=0)
     currency: str = Policy.currency
     moves_per_host: int = Field(default=Policy.moves_per_host, ge=1)
 
     def policy(self) -> Policy:
         """As the core takes it."""
-        sizing = SizingPolicy(
-            cpu_quantile=self.cpu_quantile,
-            io_quantile=self.io_quantile,
-            cpu_margin_permille=self.cpu_margin,
-            memory_margin_permille=self.memory_margin,
-            io_margin_permille=self.io_margin,
-            min_hours=self.min_hours,
-            min_coverage=self.min_coverage,
-        )
+        given = {
+            "cpu_quantile": self.cpu_quantile,
+            "io_quantile": self.io_quantile,
+            "memory_quantile": self.memory_quantile,
+            "cpu_margin_permille": self.cpu_margin,
+            "memory_margin_permille": self.memory_margin,
+            "io_margin_permille": self.io_margin,
+            "time_aligned": self.time_aligned,
+            "risk": self.risk,
+            "min_hours": self.min_hours,
+            "min_coverage": self.min_coverage,
+        }
+        own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        sizing = replace(SIZING_POLICIES[self.sizing], **own)
         return Policy(sizing, self.objective, self.electricity_per_kwh, self.currency, self.moves_per_host)
 
 
@@ -231,7 +244,7 @@ class OverheadSection(Section):
 
 
 class FleetFile(Section):
-    """The document as written; ``consolidate schema`` prints it as JSON Schema."""
+    """The document as written."""
 
     models: dict[str, HostModelSection] = Field(default_factory=dict)
     hosts: list[HostSection] = Field(default_factory=list)

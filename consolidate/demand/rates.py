@@ -34,9 +34,10 @@ def counter_rates(columns: Columns, owner: NDArray[np.int64]) -> Amounts:
     same = columns.series[1:] == columns.series[:-1]
     elapsed_s = np.diff(columns.at_s)
     risen = np.diff(columns.value)
-    usual_s = _usual_interval(columns.series[1:][same], elapsed_s[same], len(columns.keys))
+    apart = same & (elapsed_s > 0)
+    usual_s = _usual_interval(columns.series[1:][apart], elapsed_s[apart], len(columns.keys))
     series = columns.series[1:]
-    good = same & (elapsed_s > 0) & (risen >= 0) & (elapsed_s <= GAP_INTERVALS * usual_s[series])
+    good = apart & (risen >= 0) & (elapsed_s <= GAP_INTERVALS * usual_s[series])
     middle_s = columns.at_s[1:][good] - elapsed_s[good] // 2
     return _ordered(owner[series[good]], middle_s, risen[good] / elapsed_s[good], np.add)
 

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.demand.history import History, cpu_ratings
 from consolidate.demand.profile import history_s, quantile_profiles, slot_count
-from consolidate.demand.rates import Amounts, added, counter_rates, gauge_levels
+from consolidate.demand.rates import Amounts
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet, Workload
 from consolidate.model.policy import SizingPolicy
-from consolidate.model.series import Columns
 
 ESSENTIAL = ("cpu_milli", "memory_bytes")
 """Without these a workload's demand is unknown."""
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Metrics a dimension is made of: a gauge where there is one, else the sum of counters' rates."""
-
-    gauge: str
-    counters: tuple[str, ...] = ()
-    factor: float = 1.0
-
-
-SOURCES: Mapping[str, _Source] = {
-    "cpu_milli": _Source("cpu_cores", ("cpu_seconds_total",), 1000.0),
-    "memory_bytes": _Source("memory_working_set_bytes"),
-    "disk_read_bytes_per_s": _Source("disk_read_bytes_per_s", ("disk_read_bytes_total",)),
-    "disk_write_bytes_per_s": _Source("disk_write_bytes_per_s", ("disk_write_bytes_total",)),
-    "disk_iops": _Source("disk_iops", ("disk_reads_total", "disk_writes_total")),
-    "net_rx_bytes_per_s": _Source("net_rx_bytes_per_s", ("net_rx_bytes_total",)),
-    "net_tx_bytes_per_s": _Source("net_tx_bytes_per_s", ("net_tx_bytes_total",)),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,26 +25,24 @@ class _Measured:
 
     profiles: list[NDArray[np.int64] | None]
     mean: NDArray[np.float64]
+    highest: NDArray[np.int64]
+    """With margin; 0 without samples."""
 
 
-def estimate(
-    read: Callable[[str], Columns], fleet: Fleet, policy: SizingPolicy, stated: Mapping[str, Demand]
-) -> Demands:
+def estimate(history: History, fleet: Fleet, policy: SizingPolicy, stated: Mapping[str, Demand]) -> Demands:
     """Demand of every workload of a fleet.
 
     Args:
-        read: Gives all samples of a metric.
-        fleet: CPU is multiplied by the rating of the host it was measured on.
+        history: What was measured of its workloads.
+        fleet: The fleet the history was read for.
         policy: Quantiles, margins and floors.
         stated: Demands given by hand; they win over measurements.
 
     """
-    index = {workload.name: position for position, workload in enumerate(fleet.workloads)}
-    raw = {dimension: _read(read, source, index) for dimension, source in SOURCES.items()}
-    length_s, coverage = history_s(raw["cpu_milli"], len(index))
-    slots = np.array([slot_count(int(length)) for length in length_s], dtype=np.int64)
-    rating = _ratings(fleet)
-    measured = {dimension: _size(dimension, amounts, slots, policy, rating) for dimension, amounts in raw.items()}
+    length_s, coverage = history_s(history.amounts["cpu_milli"], len(fleet.workloads))
+    slots = np.array([slot_count(int(one)) if policy.time_aligned else 1 for one in length_s], dtype=np.int64)
+    rating = cpu_ratings(fleet)
+    measured = {dimension: _size(dimension, amounts, slots, policy) for dimension, amounts in history.amounts.items()}
     demands: dict[str, Demand | Unknown] = {}
     for position, workload in enumerate(fleet.workloads):
         if workload.name in stated:
@@ -75,8 +53,9 @@ def estimate(
         if reason is None:
             mean_cpu = float(measured["cpu_milli"].mean[position])
             days = float(length_s[position] / 86400)
+            highest = int(measured["cpu_milli"].highest[position])
             demands[workload.name] = Demand(
-                workload.name, amounts, float(coverage[position]), days, mean_cpu, source="measured"
+                workload.name, amounts, float(coverage[position]), days, highest, mean_cpu, source="measured"
             )
         else:
             demands[workload.name] = _by_limit(workload, reason, float(rating[position]))
@@ -101,34 +80,8 @@ def _by_limit(workload: Workload, reason: str, rating: float) -> Demand | Unknow
         return Unknown(workload.name, reason)
     amounts = {name: np.array([amount]) for name, amount in workload.limits.amounts.items()}
     amounts["cpu_milli"] = np.ceil(amounts["cpu_milli"] * rating).astype(np.int64)
-    return Demand(workload.name, amounts, 0.0, 0.0, float(amounts["cpu_milli"][0]), source="limit")
-
-
-def _ratings(fleet: Fleet) -> NDArray[np.float64]:
-    """Rating of the host each workload was measured on; 1 where it has none."""
-    by_host = {host.name: host.cpu_rating for host in fleet.hosts}
-    return np.array([by_host.get(workload.host or "", 1.0) for workload in fleet.workloads])
-
-
-def _read(read: Callable[[str], Columns], source: _Source, index: Mapping[str, int]) -> Amounts:
-    gauge = _known(read(source.gauge), index)
-    amounts = gauge_levels(*gauge)
-    rates = [counter_rates(*_known(read(counter), index)) for counter in source.counters]
-    if rates:
-        total = rates[0]
-        for more in rates[1:]:
-            total = added(total, more)
-        amounts = added(amounts, total)
-    return Amounts(amounts.workload, amounts.at_s, amounts.value * source.factor)
-
-
-def _known(columns: Columns, index: Mapping[str, int]) -> tuple[Columns, NDArray[np.int64]]:
-    """The samples of workloads in the fleet, and the workload's index of each series."""
-    owner = np.array([index.get(key.name, -1) if key.workload else -1 for key in columns.keys], dtype=np.int64)
-    if (owner >= 0).all():
-        return columns, owner
-    keep = owner[columns.series] >= 0
-    return Columns(columns.keys, columns.series[keep], columns.at_s[keep], columns.value[keep]), owner
+    cpu = int(amounts["cpu_milli"][0])
+    return Demand(workload.name, amounts, 0.0, 0.0, cpu, float(cpu), source="limit")
 
 
 def _size(
@@ -136,15 +89,13 @@ def _size(
     amounts: Amounts,
     slots: NDArray[np.int64],
     policy: SizingPolicy,
-    rating: NDArray[np.float64],
 ) -> _Measured:
     count = len(slots)
     if dimension == "memory_bytes":
-        # Not compressible: one slot, the highest ever seen.
-        profiles = quantile_profiles(amounts, np.ones_like(slots), 1.0)
+        # Not compressible: one slot, the highest ever seen unless told otherwise.
+        profiles = quantile_profiles(amounts, np.ones_like(slots), policy.memory_quantile)
         margin = policy.memory_margin_permille
     elif dimension == "cpu_milli":
-        amounts = Amounts(amounts.workload, amounts.at_s, amounts.value * rating[amounts.workload])
         profiles = quantile_profiles(amounts, slots, policy.cpu_quantile)
         margin = policy.cpu_margin_permille
     else:
@@ -156,4 +107,9 @@ def _size(
         for one in profiles
     ]
     sums = np.bincount(amounts.workload, weights=amounts.value, minlength=count)
-    return _Measured(sized, sums / np.maximum(np.bincount(amounts.workload, minlength=count), 1))
+    highest = np.zeros(count)
+    np.maximum.at(highest, amounts.workload, amounts.value)
+    highest = np.ceil(highest * (1000 + margin) / 1000)
+    return _Measured(
+        sized, sums / np.maximum(np.bincount(amounts.workload, minlength=count), 1), highest.astype(np.int64)
+    )

@@ -26,6 +26,8 @@ class Demand:
     """Share of the expected measurements that were there, 0 to 1."""
     days: float = 0.0
     """Length of the history it rests on."""
+    highest_cpu_milli: int = 0
+    """Highest CPU ever measured, with margin: what a limit must leave room for."""
     mean_cpu_milli: float = 0.0
     """Average CPU, for power; the slots hold what is reserved, which is more."""
     source: str = "stated"

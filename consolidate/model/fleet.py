@@ -128,6 +128,11 @@ class Host:
         left = self.capacity.scaled_down(1000 - self.headroom_permille) - self.reserved
         return self.in_reference_cores(left)
 
+    @property
+    def without_headroom(self) -> Resources:
+        """What workloads can get when it matters: the headroom is kept for that."""
+        return self.in_reference_cores(self.capacity - self.reserved)
+
     def in_reference_cores(self, amounts: Resources) -> Resources:
         """Amounts of this host with its CPU made comparable with other hosts', rounded down."""
         if "cpu_milli" not in amounts:
@@ -150,7 +155,9 @@ class Workload:
     copy_bytes: int = 0
     """What a move transfers: the image or the disk."""
     limits: Resources = NOTHING
-    """What it is limited to now; its size where nothing was measured."""
+    """What it may take at most: its size where nothing was measured."""
+    enforced: Resources = NOTHING
+    """Limits that were seen in force on its host."""
     cgroup: str = ""
     """Path of its control group below the hierarchy's root, where it has one."""
 

@@ -68,6 +68,22 @@ def adds_overhead(workload: Workload, demand: Demand, isolation: Isolation) -> b
     return isolation is not (demand.isolation or workload.isolation)
 
 
+def cost_of(fleet: Fleet, workload: Workload, demand: Demand, isolation: Isolation, dimension: str) -> tuple[int, int]:
+    """What an isolation adds to a workload's demand in a dimension: permille of it, and a fixed amount."""
+    system = fleet.systems[workload.os]
+    if dimension == copies_dimension(system.name):
+        return 0, int(isolation in VIRTUAL)
+    if not adds_overhead(workload, demand, isolation):
+        return 0, 0
+    overhead = fleet.overheads[isolation]
+    if dimension == "cpu_milli":
+        return overhead.cpu_permille, 0
+    if dimension == "memory_bytes":
+        guest = system.guest_memory_bytes if isolation in VIRTUAL else 0
+        return overhead.memory_permille, overhead.memory_bytes + guest
+    return (overhead.io_permille, 0) if dimension.startswith(("disk_", "net_")) else (0, 0)
+
+
 def demand_on(
     fleet: Fleet, workload: Workload, demand: Demand, isolation: Isolation, names: tuple[str, ...], slots: int
 ) -> NDArray[np.int64]:
@@ -75,24 +91,9 @@ def demand_on(
 
     The measurement already holds the cost of the isolation it was made in; another one adds its own.
     """
-    amounts = np.stack([demand.at_slots(name, slots) for name in names]) if names else np.zeros((0, slots), np.int64)
-    system = fleet.systems[workload.os]
-    changes = adds_overhead(workload, demand, isolation)
-    overhead = fleet.overheads[isolation]
+    amounts = np.zeros((len(names), slots), dtype=np.int64)
     for row, name in enumerate(names):
-        if name == copies_dimension(system.name) and isolation in VIRTUAL:
-            amounts[row] = 1
-        elif not changes:
-            continue
-        elif name == "cpu_milli":
-            amounts[row] = _more(amounts[row], overhead.cpu_permille)
-        elif name == "memory_bytes":
-            guest = system.guest_memory_bytes if isolation in VIRTUAL else 0
-            amounts[row] = _more(amounts[row], overhead.memory_permille) + overhead.memory_bytes + guest
-        elif name.startswith(("disk_", "net_")):
-            amounts[row] = _more(amounts[row], overhead.io_permille)
+        permille, fixed = cost_of(fleet, workload, demand, isolation, name)
+        amount = demand.at_slots(name, slots)
+        amounts[row] = amount + (amount * permille + 999) // 1000 + fixed
     return amounts
-
-
-def _more(amounts: NDArray[np.int64], permille: int) -> NDArray[np.int64]:
-    return amounts + (amounts * permille + 999) // 1000

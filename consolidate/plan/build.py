@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from consolidate.errors import InfeasibleError
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet, Host, Isolation, Workload
-from consolidate.model.isolation import VIRTUAL, demand_on, explain_isolation
+from consolidate.model.isolation import VIRTUAL, cost_of, demand_on, explain_isolation
 from consolidate.model.placement import Placement, current_placement
 from consolidate.model.policy import Policy
 from consolidate.plan.basis import basis
@@ -33,13 +33,22 @@ from consolidate.plan.reasons import Reasons
 from consolidate.solve.loads import Needs
 from consolidate.solve.solve import Result
 
-PAGE_BYTES = 4096
+PAGE_BYTES = 65_536
+"""The largest page of the kernels in use: a limit that is a multiple reads back as it was written."""
 LEAST_CPU_LIMIT_MILLI = 100
 """An idle service still gets a tenth of a core: a tighter quota would stall its every wake-up."""
 
 
-def build_plan(fleet: Fleet, demands: Demands, policy: Policy, result: Result, tool: str, as_of_s: int | None) -> Plan:
-    """Write the document.
+def build_plan(
+    fleet: Fleet,
+    demands: Demands,
+    policy: Policy,
+    result: Result,
+    tool: str,
+    as_of_s: int | None,
+    replayed: str = "",
+) -> Plan:
+    """Write the document; ``replayed`` says how the plan would have fared on its own history.
 
     Raises:
         InfeasibleError: where no order of moves reaches the placement without overfilling a host.
@@ -50,7 +59,7 @@ def build_plan(fleet: Fleet, demands: Demands, policy: Policy, result: Result, t
     if schedule.stuck:
         raise InfeasibleError(
             f"no order of moves reaches the plan without overfilling a host on the way ({', '.join(schedule.stuck)} "
-            "cannot start); offer one empty host as a parking place, or plan with less headroom on the way"
+            "cannot start); offer one empty host as a parking place, or move fewer workloads by pinning some"
         )
     before = current_placement(fleet)
     on = frozenset(host.name for host in fleet.hosts if host.on)
@@ -73,7 +82,7 @@ def build_plan(fleet: Fleet, demands: Demands, policy: Policy, result: Result, t
         partitions=_partitions(fleet, demands, result.placement),
         hosts=_hosts(needs, before, result.placement, reasons),
         refusals=_refusals(fleet, demands),
-        basis=basis(fleet, demands, policy),
+        basis=(*basis(fleet, demands, policy), *([replayed] if replayed else [])),
         unmeasured=tuple(sorted(limited - set(needs.dimensions))),
     )
 
@@ -159,7 +168,10 @@ def _partitions(fleet: Fleet, demands: Demands, placement: Placement) -> tuple[P
 def _partition(fleet: Fleet, workload: Workload, demand: Demand, isolation: Isolation, host: Host) -> Partition:
     names = ("cpu_milli", "memory_bytes")
     cpu, memory = demand_on(fleet, workload, demand, isolation, names, demand.slots).max(axis=1).tolist()
-    cpu_milli = max(LEAST_CPU_LIMIT_MILLI, -(-int(cpu * 1000) // int(host.cpu_rating * 1000)))
+    # What is packed is a quantile; what is limited must leave room for the highest that was seen.
+    permille, _ = cost_of(fleet, workload, demand, isolation, "cpu_milli")
+    highest = max(cpu, demand.highest_cpu_milli * (1000 + permille) // 1000)
+    cpu_milli = max(LEAST_CPU_LIMIT_MILLI, -(-int(highest * 1000) // int(host.cpu_rating * 1000)))
     memory_bytes = -(-int(memory) // PAGE_BYTES) * PAGE_BYTES
     stays = workload.host == host.name
     return Partition(
@@ -169,8 +181,8 @@ def _partition(fleet: Fleet, workload: Workload, demand: Demand, isolation: Isol
         # A cgroup is kept where the workload stays; elsewhere whoever starts it names one.
         cgroup=workload.cgroup if stays else "",
         before=Limits(
-            workload.limits.get("cpu_milli") if stays and "cpu_milli" in workload.limits else None,
-            workload.limits.get("memory_bytes") if stays and "memory_bytes" in workload.limits else None,
+            workload.enforced.amounts.get("cpu_milli") if stays else None,
+            workload.enforced.amounts.get("memory_bytes") if stays else None,
         ),
         after=Limits(cpu_milli, memory_bytes),
         cpu_weight=min(10_000, max(1, round(cpu / host.cpu_rating / 10))),

@@ -16,7 +16,7 @@ from consolidate.model.demand import Unknown
 from consolidate.model.fleet import Isolation, Workload
 from consolidate.model.isolation import choose_isolation
 from consolidate.model.placement import Placement, current_placement
-from consolidate.model.rules import AntiAffinity
+from consolidate.model.rules import AntiAffinity, Ban, Pin
 from consolidate.solve.loads import Needs
 
 
@@ -52,6 +52,7 @@ class _Yard:
         self.free = needs.free(current_placement(fleet))
         self.index = {host.name: index for index, host in enumerate(fleet.hosts)}
         self.apart = [rule for rule in fleet.rules if isinstance(rule, AntiAffinity)]
+        self.places = [rule for rule in fleet.rules if isinstance(rule, Pin | Ban)]
         self.leaving: list[tuple[str, Workload, Isolation]] = []
         self.busy: Counter[str] = Counter()
         self.closed = {w.host for w in fleet.workloads if isinstance(needs.demands[w.name], Unknown)}
@@ -86,7 +87,10 @@ class _Yard:
         return need
 
     def _may_enter(self, workload: Workload, host: str) -> bool:
-        """Anti-affinity holds with everybody who is on the host, on the way to it, or not yet gone."""
+        """Pins and bans hold, and anti-affinity with everybody on the host, on the way to it, or not yet gone."""
+        for place in self.places:
+            if workload.name in place.workloads and (host in place.hosts) is isinstance(place, Ban):
+                return False
         going = {gone.name: source for source, gone, _ in self.leaving}
         for rule in self.apart:
             if workload.name in rule.workloads:

@@ -153,7 +153,13 @@ class Plan:
     def changes(self) -> bool:
         """Whether anything is to be moved, started, switched off or limited anew."""
         limited = any(partition.cgroup and partition.before != partition.after for partition in self.partitions)
-        return bool(self.moves) or limited or any(host.action in ("free", "start") for host in self.hosts)
+        switched = any(host.before.on != host.after.on for host in self.hosts)
+        return bool(self.moves) or limited or switched
+
+
+def is_group_path(path: str) -> bool:
+    """Whether a text is the plain path of a control group below its hierarchy's root."""
+    return all(part not in ("", ".", "..") for part in path.split("/")) and "\0" not in path
 
 
 _ADAPTER = TypeAdapter(Plan)
@@ -192,7 +198,7 @@ def parse_plan(text: str, name: str) -> Plan:
         document = json.loads(text)
         claimed = document.pop("digest")
         version = document["version"]
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise InputError(f"{name}: not a plan; give a file that `consolidate plan --out` wrote") from None
     if version != VERSION:
         raise StalePlanError(f"{name}: a plan of version {version}, this tool reads {VERSION}; plan again")

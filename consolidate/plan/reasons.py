@@ -18,6 +18,9 @@ class Reasons:
         self.room = Room(needs, result.placement)
         # A standby host is no place to go to: its room is kept for another's failure.
         busy = result.placement.powered - result.placement.standby
+        # Nor is one whose load nobody knows: nothing is moved there.
+        unknown = {one.host for one in self.fleet.workloads if isinstance(self.demands[one.name], Unknown)}
+        busy -= {name for name in unknown if name is not None}
         self.powered = [index for index, host in enumerate(self.fleet.hosts) if host.name in busy]
         self.on_host: dict[str, list[int]] = {}
         for index, workload in enumerate(self.fleet.workloads):
@@ -34,14 +37,12 @@ class Reasons:
             case "off":
                 return "off, and not needed"
             case "standby":
-                return "kept on, empty, so that another host may fail"
+                return f"{'kept on' if host.on else 'started'}, empty, so that another host may fail"
         return self._why_kept(host)
 
     def _why_kept(self, host: Host) -> str:
         """What stands in the way of emptying it: move its workloads off one by one, largest first, and look."""
         others = [index for index in self.powered if self.fleet.hosts[index].name != host.name]
-        if not others:
-            return "no other host stays on"
         workloads = [self.fleet.workloads[index] for index in self.on_host[host.name]]
         room = self.room.copy()
         sizes: list[tuple[int, int]] = []
@@ -51,9 +52,11 @@ class Reasons:
                 return f"{workload.name} stays: its demand is unknown ({demand.reason})"
             if not workload.movable:
                 return f"{workload.name} is declared immovable"
-            if not room.can_run(workload, others):
+            if others and not room.can_run(workload, others):
                 return f"{workload.name} can run on no other host that stays on"
             sizes.append((-self._memory(demand), position))
+        if not others:
+            return "no other host that stays on may take anything in"
         for moved, (_, position) in enumerate(sorted(sizes)):
             shortage = room.take(workloads[position], others)
             if shortage is not None:

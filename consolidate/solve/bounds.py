@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from consolidate.quiet import native_output_on_stderr
 from consolidate.solve.loads import UNLIMITED
 from consolidate.solve.problem import MAX_PER_HOST, MIN_DOMAINS, Problem
 
@@ -49,7 +50,8 @@ def _groups(problem: Problem) -> LowerBound:
     for group, kind in enumerate(arrays.group_kind):
         bound = int(arrays.group_bound[group])
         if kind == MAX_PER_HOST:
-            needed = max(needed, -(-int(arrays.members_of[arrays.group_of == group].sum()) // bound))
+            members = int(arrays.members_of[arrays.group_of == group].sum() + arrays.group_fixed[group].sum())
+            needed = max(needed, -(-members // bound))
         elif kind == MIN_DOMAINS:
             needed = max(needed, bound)
     cost = int(np.sort(arrays.cost)[:needed].sum())
@@ -131,13 +133,14 @@ class _Model:
         cost = np.concatenate([self.arrays.cost, np.zeros(self.columns - self.hosts)]).astype(np.float64)
         matrix = sparse.vstack([self._capacity_row(*row) for row in self.rows], format="csr")
         constraints = [*self.fixed_rows, LinearConstraint(matrix, -np.inf, 0.0)]
-        result = milp(
-            cost,
-            integrality=kept,
-            bounds=Bounds(lower, upper),
-            constraints=constraints,
-            options={"node_limit": _NODES, "mip_rel_gap": 0.0},
-        )
+        with native_output_on_stderr():
+            result = milp(
+                cost,
+                integrality=kept,
+                bounds=Bounds(lower, upper),
+                constraints=constraints,
+                options={"node_limit": _NODES, "mip_rel_gap": 0.0},
+            )
         return result if result.x is not None or (whole and result.mip_dual_bound is not None) else None
 
     def add_violated_rows(self, x: NDArray[np.float64]) -> bool:
@@ -166,12 +169,13 @@ class _Model:
         arrays, found = self.arrays, []
         for kind in range(self.kinds):
             members = np.flatnonzero(problem.kind == kind)
-            stranger = arrays.home[:, None] != members[None, :]
             # Where pins and bans tell hosts of a kind apart, what one of them takes in all of them do: a relaxation.
-            variant = np.where(stranger, arrays.variant[:, members], -1).max(axis=1).astype(np.int64)
-            able = np.flatnonzero(variant >= 0)
-            found.append(np.stack([able, np.full(len(able), kind), variant[able]], axis=1))
-        return np.concatenate(found)
+            # An item whose workloads have different homes has a variant for each: it may take the cheapest anywhere.
+            elsewhere = arrays.home[:, None] != members[None, :]
+            items, at = np.nonzero(elsewhere & (arrays.variant[:, members] >= 0))
+            variants = arrays.variant[items, members[at]].astype(np.int64)
+            found.append(np.unique(np.stack([items, np.full(len(items), kind), variants], axis=1), axis=0))
+        return np.concatenate(found).reshape(-1, 3)
 
     def _start_rows(self) -> list[tuple[int, int, int]]:
         """The fleet's busiest slots, for every kind and dimension."""

@@ -118,7 +118,9 @@ def _compatibility(case: _Case) -> Iterator[Violation]:
     for workload in case.fleet.workloads:
         assignment = case.placement.assignments.get(workload.name)
         if assignment is None:
-            yield Violation("placed", workload.name, 1, "workloads")
+            # Nobody knows what it needs and it runs nowhere: the plan says so and leaves it out.
+            if workload.host is not None or not isinstance(case.demands[workload.name], Unknown):
+                yield Violation("placed", workload.name, 1, "workloads")
         elif choose_isolation(case.fleet, workload, hosts[assignment.host]) is not assignment.isolation:
             yield Violation("compatibility", workload.name, 1, "workloads")
         elif not workload.movable and is_move(workload, assignment):

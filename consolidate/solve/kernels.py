@@ -53,7 +53,10 @@ def empty_state(arrays: Arrays) -> State:
     items, hosts = arrays.variant.shape
     _, rows, slots = arrays.demand.shape
     groups, domains = len(arrays.group_kind), int(arrays.domain.max(initial=-1)) + 1
+    in_domain = np.zeros((groups, domains), dtype=np.int64)
+    np.add.at(in_domain.T, arrays.domain, arrays.group_fixed.T)
     spread = np.zeros((groups, 3), dtype=np.int64)
+    spread[:, 0], spread[:, 1] = (arrays.group_fixed > 0).sum(axis=1), (in_domain > 0).sum(axis=1)
     np.add.at(spread[:, 2], arrays.group_of, arrays.members_of)
     return State(
         host_of=np.full(items, NONE, dtype=np.int64),
@@ -65,8 +68,8 @@ def empty_state(arrays: Arrays) -> State:
         first=np.full(hosts, NONE, dtype=np.int64),
         after=np.full(items, NONE, dtype=np.int64),
         before=np.full(items, NONE, dtype=np.int64),
-        on_host=np.zeros((groups, hosts), dtype=np.int64),
-        in_domain=np.zeros((groups, domains), dtype=np.int64),
+        on_host=arrays.group_fixed.copy(),
+        in_domain=in_domain,
         spread=spread,
     )
 

@@ -66,6 +66,8 @@ class Arrays(NamedTuple):
     """(G,)"""
     group_bound: NDArray[np.int64]
     """(G,)"""
+    group_fixed: NDArray[np.int64]
+    """(G, H): members that stay where they are, being of unknown demand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +138,7 @@ def compile_problem(needs: Needs, objective: Objective = Objective.HOSTS) -> Pro
         members_of=members_of,
         group_kind=np.array([_KIND[type(rule)] for rule in groups], dtype=np.int64),
         group_bound=np.array([_bound(rule) for rule in groups], dtype=np.int64),
+        group_fixed=_fixed_members(groups, unknown, position),
     )
     stays = {w.name: Assignment(w.host, w.isolation) for w in unknown if w.host is not None}
     return Problem(
@@ -245,7 +248,14 @@ def _restrict(
     """Take away hosts that rules, immovable workloads or unknown neighbours forbid."""
     item_of = {workload.name: index for index, members in enumerate(items) for workload in members}
     everywhere = np.arange(len(fleet.hosts))
+    home_of = {workload.name: workload.host for workload in fleet.workloads}
     for rule in fleet.rules:
+        if isinstance(rule, Affinity):  # who is kept together with a workload that stays, stays with it
+            stays = {home_of[name] for name in rule.workloads if name not in item_of} - {None}
+            touched = [item_of[name] for name in rule.workloads if name in item_of]
+            for host in stays:
+                others = everywhere[everywhere != position[str(host)]]
+                variant[np.ix_(np.array(touched, dtype=np.int64), others)] = -1
         if isinstance(rule, Pin | Ban):
             named = np.array([position[host] for host in rule.hosts])
             forbidden = np.setdiff1d(everywhere, named) if isinstance(rule, Pin) else named
@@ -293,6 +303,18 @@ def _fold(demand: NDArray[np.int64]) -> NDArray[np.float64]:
     blocks = min(BLOCKS, slots)
     folded: NDArray[np.float64] = demand.reshape(variants, rows, blocks, slots // blocks).mean(axis=3)
     return folded
+
+
+def _fixed_members(
+    groups: Sequence[GroupRule], unknown: Sequence[Workload], position: dict[str, int]
+) -> NDArray[np.int64]:
+    fixed = np.zeros((len(groups), len(position)), dtype=np.int64)
+    for group, rule in enumerate(groups):
+        members = set(rule.workloads)
+        for workload in unknown:
+            if workload.name in members and workload.host is not None:
+                fixed[group, position[workload.host]] += 1
+    return fixed
 
 
 def _memberships(

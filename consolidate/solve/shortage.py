@@ -13,6 +13,8 @@ from consolidate.model.demand import Demand
 from consolidate.model.fleet import Isolation, Workload
 from consolidate.model.isolation import choose_isolation
 from consolidate.model.placement import Placement
+from consolidate.model.rules import Spread
+from consolidate.solve.evaluate import Score
 from consolidate.solve.loads import Needs
 from consolidate.units import format_amount, format_slot
 
@@ -103,7 +105,26 @@ def explain_unplaced(needs: Needs, unplaced: Sequence[str]) -> str:
                 f"{shortage} even when that host is empty; shrink the workload, lower the headroom, "
                 "or add a larger host"
             )
-    rules = [rule.name for rule in fleet.rules if set(rule.workloads) & set(unplaced)]
-    bound = f" (rules on them: {', '.join(rules)})" if rules else ""
     some = ", ".join(unplaced[:3]) + (f" and {len(unplaced) - 3} more" if len(unplaced) > 3 else "")
-    return f"no placement was found: {some} found no room that keeps the rules{bound}; relax a rule or add hosts"
+    rules = [rule for rule in fleet.rules if set(rule.workloads) & set(unplaced)]
+    if not rules:
+        return f"no placement was found: there is no room for {some} beside the others; add hosts or lower the headroom"
+    domains = len({host.domain for host in fleet.hosts})
+    short = next((rule for rule in rules if isinstance(rule, Spread) and rule.domains > domains), None)
+    if short is not None:
+        return (
+            f"rule {short.name!r} wants {short.domains} failure domains, the hosts have {domains}; lower what it wants"
+        )
+    names = ", ".join(repr(rule.name) for rule in rules)
+    return f"no placement was found: {some} found no room that keeps {names}; relax a rule or add hosts"
+
+
+def explain_broken(score: Score) -> str:
+    """One sentence on a rule that no placement was found to keep."""
+    first = score.violations[0]
+    amount = format_amount(first.unit, first.amount)
+    more = f" (and {len(score.violations) - 1} more)" if len(score.violations) > 1 else ""
+    return (
+        f"no placement was found that keeps every rule: {first.rule!r} stays broken at {first.subject}, by {amount}"
+        f"{more}; relax it, or add hosts"
+    )

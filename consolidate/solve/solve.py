@@ -22,7 +22,7 @@ from consolidate.solve.kernels import State, go_home
 from consolidate.solve.loads import Needs
 from consolidate.solve.problem import Problem, compile_problem
 from consolidate.solve.search import Progress, complete, cost_of, empty_hosts, swap_equals
-from consolidate.solve.shortage import explain_unplaced
+from consolidate.solve.shortage import explain_broken, explain_unplaced
 
 _ROUNDS = 5
 """Times a result is solved again as the start of the next."""
@@ -143,15 +143,17 @@ def _solve_once(
     scored = [(evaluate(fleet, demands, placement, objective, needs), placement) for placement in placements]
     score, placement = min(scored, key=lambda one: one[0].key)
     if not score.feasible:
-        unplaced = [violation.subject for violation in score.violations]
-        raise InfeasibleError(explain_unplaced(needs, least_left or unplaced))
+        raise InfeasibleError(explain_unplaced(needs, least_left) if least_left else explain_broken(score))
     return Result(placement, score, bound, seed, effort, statistics)
 
 
 def _stay(fleet: Fleet, demands: Demands, objective: Objective, seed: int, effort: Effort, bound: LowerBound) -> Result:
     """Nothing of known demand: everything stays."""
-    placement = current_placement(fleet)
-    return Result(placement, evaluate(fleet, demands, placement, objective), bound, seed, effort, {})
+    placement = _with_standby(Needs(fleet, demands), objective, current_placement(fleet))
+    score = evaluate(fleet, demands, placement, objective)
+    if not score.feasible:
+        raise InfeasibleError(explain_broken(score))
+    return Result(placement, score, bound, seed, effort, {})
 
 
 def _refuse_impossible(problem: Problem) -> None:
@@ -159,8 +161,8 @@ def _refuse_impossible(problem: Problem) -> None:
     if len(nowhere):
         names = ", ".join(problem.items[int(nowhere[0])])
         raise InfeasibleError(
-            f"{names} can run on no host: none shares its kernel or offers it a virtual machine within the rules; "
-            "add such a host, allow another isolation, or relax its pins and bans"
+            f"{names} can run on no host: its pins, bans, affinities and whether it may move leave none that shares "
+            "its kernel or offers it a virtual machine; relax one of them, allow another isolation, or add such a host"
         )
 
 

@@ -16,6 +16,7 @@ import datetime
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -31,6 +32,7 @@ from consolidate.model.series import Columns, SeriesKey, workload_name
 
 SCHEMA = 1
 _TEMPORARY = "unfinished-"
+_ABANDONED_S = 3600
 
 
 class Store:
@@ -44,9 +46,10 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open an existing store."""
         self.path = path
+        self._newest: dict[tuple[str, str], int] | None = None
         try:
-            schema = json.loads((path / "store.json").read_text())["schema"]
-        except FileNotFoundError:
+            schema = json.loads((path / "store.json").read_text(encoding="utf-8"))["schema"]
+        except (FileNotFoundError, NotADirectoryError):
             raise StoreError(f"{path}: no sample store here; collect or import into it first") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{path / 'store.json'}: damaged ({error}); restore it from a backup") from None
@@ -59,9 +62,12 @@ class Store:
         if not (path / "store.json").exists():
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise StoreError(f"{path}: not empty and not a store; name another directory")
-            path.mkdir(parents=True, exist_ok=True)
-            _write_durably(path / "store.json.new", json.dumps({"schema": SCHEMA}))
-            (path / "store.json.new").rename(path / "store.json")
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                _write_durably(path / "store.json.new", json.dumps({"schema": SCHEMA}))
+                (path / "store.json.new").rename(path / "store.json")
+            except OSError as error:
+                raise StoreError(f"{path}: cannot be made ({error.strerror}); name another directory") from None
         return cls(path)
 
     def append(self, records: Iterable[Record]) -> int:
@@ -87,11 +93,16 @@ class Store:
                 last = max(int(one.at_s[-1]) for one in series if len(one.at_s))
                 self._write_samples(temporary / "samples.parquet", series)
             # The name orders segments by their newest sample, which retention and the inventory go by.
-            temporary.rename(self.path / f"segment-{last:012d}-{first:012d}-{uuid.uuid4().hex[:8]}")
+            # Equal ones are ordered by when they were written.
+            written = f"{time.time_ns():020d}{uuid.uuid4().hex[:4]}"
+            temporary.rename(self.path / f"segment-{last:012d}-{first:012d}-{written}")
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_directory(self.path)
+        for one in series:
+            if len(one.at_s) and self._newest is not None:
+                self._newest[one.host, one.workload or ""] = int(one.at_s[-1])
         return samples
 
     def hosts(self) -> dict[str, HostRecord]:
@@ -102,12 +113,14 @@ class Store:
         return found
 
     def workloads(self) -> dict[str, WorkloadRecord]:
-        """Workloads by their name in the fleet, as last seen."""
-        found: dict[str, WorkloadRecord] = {}
+        """Workloads by their name in the fleet: those that a host had when it was last looked at."""
+        found: dict[str, dict[str, WorkloadRecord]] = {}
         for inventory in self._inventories():
+            for host in inventory["hosts"]:  # the host itself was looked at, so what is not listed has ended
+                found[host["name"]] = {}
             for entry in inventory["workloads"]:
-                found[workload_name(entry["host"], entry["name"])] = WorkloadRecord(**entry)
-        return found
+                found.setdefault(entry["host"], {})[entry["name"]] = WorkloadRecord(**entry)
+        return {workload_name(host, name): record for host, own in found.items() for name, record in own.items()}
 
     def columns(self, metric: str) -> Columns:
         """Every sample of a metric, ordered by series and time."""
@@ -140,8 +153,10 @@ class Store:
     def retain(self, since_s: int) -> int:
         """Remove segments whose every sample is older, and leftovers of killed writers; return how many."""
         old = [path for path, _, last in self._segments() if 0 < last < since_s]
-        for path in [*old, *self.path.glob(f"{_TEMPORARY}*")]:
-            shutil.rmtree(path)
+        # What was begun long ago belongs to a writer that was killed; a younger one may still be at work.
+        left = [path for path in self.path.glob(f"{_TEMPORARY}*") if path.stat().st_mtime < time.time() - _ABANDONED_S]
+        for path in [*old, *left]:
+            shutil.rmtree(path, ignore_errors=True)
         return len(old)
 
     def _segments(self) -> list[tuple[Path, int, int]]:
@@ -158,9 +173,12 @@ class Store:
     def _inventories(self) -> Iterator[Mapping[str, Any]]:
         for path, _, _ in self._segments():
             try:
-                inventory: Mapping[str, Any] = json.loads((path / "inventory.json").read_text())
-            except (OSError, ValueError) as error:
-                raise StoreError(f"{path}: damaged ({error}); remove this segment and import it again") from None
+                inventory: Mapping[str, Any] = json.loads((path / "inventory.json").read_text(encoding="utf-8"))
+                complete = isinstance(inventory["hosts"], list) and isinstance(inventory["workloads"], list)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise StoreError(f"{path}: damaged ({error!r}); remove this segment and import it again") from None
+            if not complete:
+                raise StoreError(f"{path}: damaged; remove this segment and import it again")
             yield inventory
 
     @contextlib.contextmanager
@@ -182,9 +200,10 @@ class Store:
                 raise StoreError(message) from None
 
     def _check_clock(self, series: Sequence[Series]) -> None:
-        newest = self._newest()
+        if self._newest is None:
+            self._newest = self._read_newest()
         for one in series:
-            before = newest.get((one.host, one.workload or ""))
+            before = self._newest.get((one.host, one.workload or ""))
             if before is not None and len(one.at_s) and one.at_s[0] < before:
                 name = one.workload or one.host
                 raise InputError(
@@ -192,7 +211,7 @@ class Store:
                     "goes back in time; correct the clock, or import into a new store"
                 )
 
-    def _newest(self) -> dict[tuple[str, str], int]:
+    def _read_newest(self) -> dict[tuple[str, str], int]:
         with self._samples() as connection:
             if connection is None:
                 return {}
@@ -219,16 +238,17 @@ class Store:
 
 
 def _sort(records: Iterable[Record]) -> tuple[list[HostRecord], list[WorkloadRecord], list[Series]]:
-    hosts: list[HostRecord] = []
-    workloads: list[WorkloadRecord] = []
+    hosts: dict[str, HostRecord] = {}
+    workloads: dict[str, dict[str, WorkloadRecord]] = {}
     series: list[Series] = []
     samples: dict[tuple[str, str | None, str, str], list[Sample]] = {}
     for record in records:
         match record:
-            case HostRecord():
-                hosts.append(record)
+            case HostRecord():  # a further round of this host: what ran in an earlier one may have ended
+                hosts[record.name] = record
+                workloads[record.name] = {}
             case WorkloadRecord():
-                workloads.append(record)
+                workloads.setdefault(record.host, {})[record.name] = record
             case Series():
                 series.append(record)
             case Sample():
@@ -238,7 +258,7 @@ def _sort(records: Iterable[Record]) -> tuple[list[HostRecord], list[WorkloadRec
         series.append(Series(*key, at_s, np.array([point.value for point in points], dtype=np.float64)))
     for one in series:
         _check(one)
-    return hosts, workloads, series
+    return list(hosts.values()), [one for own in workloads.values() for one in own.values()], series
 
 
 def _check(series: Series) -> None:
@@ -284,7 +304,7 @@ def _quoted(path: Path) -> str:
 
 
 def _write_durably(path: Path, text: str) -> None:
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,16 @@ def test_drift_is_found_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("plan", "error", "says"),
     [
-        (plan_of(), StalePlanError, r"no partition for host 'here' \(it has none\)"),
-        (plan_of(partition("web", "db", 500, MIB, host="other")), StalePlanError, "it partitions other"),
+        (replace(plan_of(), hosts=()), StalePlanError, r"no partition for host 'here' \(it has none\)"),
+        (
+            replace(plan_of(partition("web", "db", 500, MIB, host="other")), hosts=()),
+            StalePlanError,
+            "it partitions other",
+        ),
+        (plan_of(partition("web", "../../etc", 500, MIB)), ApplyError, "is no control group's path"),
+        (plan_of(partition("web", "/etc", 500, MIB)), ApplyError, "is no control group's path"),
+        (plan_of(partition("web", "nginx.service/", 500, MIB)), ApplyError, "is no control group's path"),
+        (plan_of(partition("a", "db", 1, MIB), partition("b", "db", 2, MIB)), ApplyError, "a and b share the control"),
         (plan_of(partition("web", "front/web", 500, 8 * MIB)), ApplyError, "below the 9.0 MiB in use"),
         (
             plan_of(partition("web", "front/web", 500, 64 * MIB, before=Limits(250, None))),
@@ -136,7 +145,7 @@ def test_a_group_created_anew_is_not_touched_by_a_rollback(tmp_path: Path) -> No
     (root / "sys/fs/cgroup/db").mkdir()
     (root / "sys/fs/cgroup/db/cpu.max").write_text("12345 100000\n")
     outcomes = rollback(Journal(tmp_path / "j.jsonl"), Files(root), clock)
-    assert {outcome.status for outcome in outcomes} == {"undone"}
+    assert {outcome.status for outcome in outcomes} == {"undone", "gone"}
     assert (root / "sys/fs/cgroup/db/cpu.max").read_text() == "12345 100000\n"
 
 
@@ -175,12 +184,45 @@ def test_a_damaged_journal_is_named_by_its_line(tmp_path: Path) -> None:
         Journal(journal).open_entries()
 
 
+def test_a_journal_torn_inside_a_character_is_still_read(tmp_path: Path) -> None:
+    journal = tmp_path / "j.jsonl"
+    whole = b'{"event": "undone", "id": "1"}\n'
+    journal.write_bytes(whole + '{"event": "undone", "id": "wë'.encode()[:-1])
+    assert Journal(journal).open_entries() == []
+
+
+def test_a_rollback_below_another_root_takes_nothing_back_and_forgets_nothing(tmp_path: Path) -> None:
+    root = make_host(tmp_path / "root", 2, GROUPS)
+    other = make_host(tmp_path / "other", 2, {})
+    applied(PLAN, root, tmp_path)
+    journal = Journal(tmp_path / "j.jsonl")
+    with pytest.raises(ApplyError, match=f"give --root {root}"):
+        rollback(journal, Files(other), clock)
+    assert len(journal.open_entries()) == 6
+    with pytest.raises(ApplyError, match="no proc directory below it"):
+        Files(tmp_path / "nowhere")
+
+
+def test_a_group_that_leads_elsewhere_is_not_written(tmp_path: Path) -> None:
+    root = make_host(tmp_path / "root", 2, {"db": {}})
+    (root / "etc").mkdir()
+    (root / "etc/cpu.weight").write_text("secret")
+    (root / "sys/fs/cgroup/link").symlink_to(root / "etc")
+    with pytest.raises(ApplyError, match="leads out of"):
+        prepare(plan_of(partition("web", "link", 500, MIB)), "here", Files(root))
+    (root / "sys/fs/cgroup/db/cpu.weight").unlink()
+    (root / "sys/fs/cgroup/db/cpu.weight").symlink_to(root / "etc/cpu.weight")
+    assert "failed" in applied(plan_of(partition("web", "db", 500, MIB)), root, tmp_path)
+    assert (root / "etc/cpu.weight").read_text() == "secret"
+
+
 def test_a_second_applier_is_kept_out(tmp_path: Path) -> None:
+    root = make_host(tmp_path / "root", 2, {})
     with (
         Journal(tmp_path / "j.jsonl").locked(),
         pytest.raises(ApplyError, match="another apply or rollback is at work"),
     ):
-        rollback(Journal(tmp_path / "j.jsonl"), Files(tmp_path), clock)
+        rollback(Journal(tmp_path / "j.jsonl"), Files(root), clock)
 
 
 def test_the_difference_reads_key_by_key(tmp_path: Path) -> None:

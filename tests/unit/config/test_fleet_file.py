@@ -72,6 +72,13 @@ def test_a_good_file() -> None:
         ("{cpu: 2, memory: 4GiB}}", "{cpu: 2}}", 7, "needs both cpu and memory"),
         ("{cpu: 2, memory: 4GiB}}", "{cpu: [1, 2], memory: 4GiB}}", 7, "2 hourly amounts"),
         ("rules:\n", "rules: [\n", 10, "not YAML"),
+        ("name: small,", "name: h2,", 5, "a host 'h2' stands above already"),
+        ("name: db,", "name: web,", 8, "a workload 'web' stands above already"),
+        ("name: pinned,", "name: apart,", 11, "a rule 'apart' stands above already"),
+        ("policy:", "hosts: []\npolicy:", 13, "the key 'hosts' stands here a second time"),
+        ("cpu_rating: 1.5", "cpu_rating: .inf", 2, "less than or equal to 100"),
+        ("watts: [80, 200]", "watts: [-5]", 2, "greater than or equal to 0"),
+        ("64GiB", "64", 2, "'64' is not a size"),
     ],
 )
 def test_a_mistake_names_file_line_value_and_remedy(old, new, line, says) -> None:

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consolidate.demand import estimate
+from consolidate.demand import estimate as estimate_history
+from consolidate.demand import read_history
 from consolidate.demand.profile import quantile_profiles, slot_count
 from consolidate.demand.rates import Amounts, added, counter_rates, gauge_levels
-from consolidate.model.demand import Demand, Unknown
+from consolidate.model.demand import Demand, Demands, Unknown
+from consolidate.model.fleet import Fleet
 from consolidate.model.policy import SizingPolicy
 from consolidate.model.resources import Resources
 from consolidate.model.series import Columns, SeriesKey
@@ -77,6 +79,10 @@ def test_an_hour_never_seen_takes_the_quantile_of_all() -> None:
     (profile,) = quantile_profiles(Amounts(np.zeros(2, np.int64), at_s, np.array([1.0, 9.0])), np.array([24]), 1.0)
     assert profile is not None
     assert profile[:3].tolist() == [1.0, 9.0, 9.0]
+
+
+def estimate(read: Callable[[str], Columns], case: Fleet, policy: SizingPolicy, stated: dict) -> Demands:
+    return estimate_history(read_history(read, case), case, policy, stated)
 
 
 def reader(**metrics: Columns) -> Callable[[str], Columns]:

@@ -61,11 +61,11 @@ def test_unknown_and_immovable_workloads_are_refusals() -> None:
 def test_partitions_are_in_the_hosts_own_cores_and_whole_pages() -> None:
     case = fleet(
         [host("h1", cpu=4000, memory=GIB, cpu_rating=1.5)],
-        [workload("a", "h1", cgroup="web.slice/a", limits=Resources({"cpu_milli": 3000}))],
+        [workload("a", "h1", cgroup="web.slice/a", enforced=Resources({"cpu_milli": 3000}))],
     )
     (partition,) = planned(case, {"a": demand("a", 1000, 5000)}).partitions
     assert (partition.before.cpu_milli, partition.before.memory_bytes) == (3000, None)
-    assert (partition.after.cpu_milli, partition.after.memory_bytes) == (667, 8192)
+    assert (partition.after.cpu_milli, partition.after.memory_bytes) == (667, 65_536)
     assert (partition.cgroup, partition.cpu_weight) == ("web.slice/a", 67)
 
 

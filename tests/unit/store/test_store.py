@@ -99,10 +99,23 @@ def test_retention_removes_whole_old_segments_and_leftovers(tmp_path: Path) -> N
     store = Store.create(tmp_path / "store")
     store.append([series([NOON_S], [1.0])])
     store.append([series([NOON_S + 3600], [2.0])])
-    (tmp_path / "store" / "unfinished-1").mkdir()
+    for name, age_s in (("unfinished-old", 7200), ("unfinished-young", 0)):
+        (tmp_path / "store" / name).mkdir()
+        os.utime(tmp_path / "store" / name, (time.time() - age_s,) * 2)
     assert store.retain(NOON_S + 1) == 1
     assert store.columns("cpu_cores").value.tolist() == [2.0]
-    assert not list((tmp_path / "store").glob("unfinished-*"))
+    assert [path.name for path in (tmp_path / "store").glob("unfinished-*")] == ["unfinished-young"]
+
+
+def test_a_workload_that_has_ended_is_not_in_the_fleet(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "store")
+    host = HostRecord("a", "debian")
+    web, job = WorkloadRecord("web", "service", "a"), WorkloadRecord("job", "container", "a")
+    store.append([host, web, job, host, web])  # two rounds in one segment
+    assert list(store.workloads()) == ["a:web"]
+    store.append([host, web, job])
+    store.append([host, job])
+    assert list(store.workloads()) == ["a:job"]
 
 
 WRITER = """

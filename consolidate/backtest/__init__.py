@@ -1,0 +1,6 @@
+"""Plans judged on days they have not seen."""
+
+from consolidate.backtest.judge import BackTest as BackTest
+from consolidate.backtest.judge import Judged as Judged
+from consolidate.backtest.judge import backtest as backtest
+from consolidate.backtest.judge import risk_curve as risk_curve

@@ -1,0 +1,81 @@
+"""A back-test's verdicts, as a table or as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from consolidate.backtest.judge import BackTest, Judged
+
+_COLUMNS = ("Plan", "Hosts", "Over %", "95 % between", "Min/week", "Excess", "Longest")
+_WIDE = 100
+"""From this width on there is room for the worst host."""
+
+
+def backtest_text(test: BackTest, curve: list[tuple[float, Judged]], width: int) -> str:
+    """Hosts and violations of every way to plan; the clairvoyant's hosts are the least that could have done."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    wide = width >= _WIDE
+    for name in (*_COLUMNS, *(["Worst host"] if wide else [])):
+        table.add_column(name, justify="left" if name in ("Plan", "Worst host") else "right", no_wrap=True)
+    for one in test.judged:
+        table.add_row(*_row(one), *([_worst(one)] if wide else []))
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, emoji=False)
+    console.print(
+        f"Planned on {test.train_days:g} days, judged on the {test.judged_days:.1f} that followed.\n", markup=False
+    )
+    console.print(table)
+    console.print(
+        "\nOver: share of the host-intervals in which a host lacked something. Excess: by how "
+        "much, on average. Longest: without a pause. The clairvoyant plan was made from the "
+        "judged days themselves.",
+        markup=False,
+    )
+    if curve:
+        console.print("\nThe price of risk\n")
+        console.print(_curve(curve))
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+def backtest_json(test: BackTest, curve: list[tuple[float, Judged]]) -> str:
+    """The same for programs, with the regret against the clairvoyant plan."""
+    judged = [asdict(one) | {"regret_hosts": test.regret(one)} for one in test.judged]
+    points = [{"cpu_quantile": quantile} | asdict(one) for quantile, one in curve]
+    document = {"train_days": test.train_days, "judged_days": test.judged_days, "judged": judged, "curve": points}
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _row(one: Judged) -> tuple[Text | str, ...]:
+    if one.hosts is None:
+        return (Text(one.name), "–", "–", "–", "–", "–", "no plan fits")
+    return (
+        Text(one.name),
+        str(one.hosts),
+        f"{one.violation_rate * 100:.3f}",
+        f"{one.low * 100:.3f}–{one.high * 100:.3f}",
+        f"{one.minutes_per_week:.0f}",
+        f"{one.severity:.0%}",
+        f"{one.longest_minutes:.0f} min",
+    )
+
+
+def _worst(one: Judged) -> Text:
+    return Text(f"{one.worst_host} {one.worst_host_rate:.2%}" if one.worst_host_rate else "–")
+
+
+def _curve(curve: list[tuple[float, Judged]]) -> Table:
+    """One line a point: the bar is the hosts, the figure the violations."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for name in ("CPU quantile", "Hosts", "", "Over"):
+        table.add_column(name, justify="right" if name in ("Hosts", "Over") else "left", no_wrap=True)
+    most = max((one.hosts or 0 for _, one in curve), default=0)
+    for quantile, one in curve:
+        bar = "█" * round(30 * (one.hosts or 0) / max(most, 1))
+        table.add_row(f"{quantile:.0%}", str(one.hosts or "–"), bar, f"{one.violation_rate:.3%}")
+    return table

@@ -1,0 +1,126 @@
+"""What would have happened: a placement against the samples as they were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consolidate.demand.history import History
+from consolidate.demand.rates import Amounts
+from consolidate.model.demand import Demand, Demands
+from consolidate.model.fleet import Fleet, Host
+from consolidate.model.isolation import cost_of
+from consolidate.model.placement import Placement
+
+DAY_S = 86400
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """Load of every host in use, interval by interval, as a share of what the host has."""
+
+    hosts: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    start_s: int
+    interval_s: int
+    share: NDArray[np.float64]
+    """(hosts, dimensions, intervals): 1 is full; headroom does not count, since it is there to be used."""
+
+    @property
+    def over(self) -> NDArray[np.bool_]:
+        """Intervals in which a host lacked something, shape (hosts, intervals)."""
+        return np.asarray((self.share > 1).any(axis=1), dtype=np.bool_)
+
+    @property
+    def violation_rate(self) -> float:
+        """Share of host-intervals in which the host lacked something."""
+        return float(self.over.mean()) if self.over.size else 0.0
+
+    @property
+    def violation_minutes(self) -> float:
+        """Their length, all hosts together."""
+        return float(self.over.sum() * self.interval_s / 60)
+
+    @property
+    def severity(self) -> float:
+        """Mean excess over the limit where there was one, as a share of it."""
+        worst = self.share.max(axis=1)
+        return float((worst[worst > 1] - 1).mean()) if (worst > 1).any() else 0.0
+
+    @property
+    def longest_minutes(self) -> float:
+        """Longest time without a pause that some host lacked something."""
+        padded = np.pad(self.over.astype(np.int8), ((0, 0), (1, 1)))
+        edges = np.diff(padded, axis=1)
+        starts, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
+        return float((ends[:, 1] - starts[:, 1]).max() * self.interval_s / 60) if len(starts) else 0.0
+
+    def interval(self, seed: int, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
+        """Confidence interval of the violation rate, by drawing whole host-days with replacement.
+
+        Neighbouring intervals are not independent, days nearly are (block bootstrap, Künsch 1989).
+        """
+        per_day = max(1, DAY_S // self.interval_s)
+        days = self.over.shape[1] // per_day if self.over.size else 0
+        if not days:
+            return self.violation_rate, self.violation_rate
+        blocks = self.over[:, : days * per_day].reshape(len(self.hosts) * days, per_day).mean(axis=1)
+        random = np.random.default_rng(seed)
+        rates = blocks[random.integers(len(blocks), size=(draws, len(blocks)))].mean(axis=1)
+        low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+
+def replay(history: History, fleet: Fleet, demands: Demands, placement: Placement, interval_s: int = 300) -> Replay:
+    """Sum what was measured by host and interval; a workload that was not measured then counts as off.
+
+    Args:
+        history: The samples to judge by.
+        fleet: As planned for.
+        demands: Say in which isolation each workload was measured.
+        placement: Where the workloads would have run.
+        interval_s: Of several samples in an interval the highest counts.
+
+    """
+    span = history.span_s()
+    placed = placement.assignments
+    hosts = [host for host in fleet.hosts if any(assignment.host == host.name for assignment in placed.values())]
+    limited = {name: _limits(hosts, name) for name in history.amounts}
+    names = tuple(name for name, limits in limited.items() if np.isfinite(limits).any())
+    if span is None:
+        return Replay(tuple(host.name for host in hosts), names, 0, interval_s, np.zeros((len(hosts), len(names), 0)))
+    row_of = {host.name: row for row, host in enumerate(hosts)}
+    count = (span[1] - span[0]) // interval_s + 1
+    share = np.zeros((len(hosts), len(names), count))
+    for column, name in enumerate(names):
+        grid = on_grid(history.amounts[name], len(fleet.workloads), span[0], interval_s, count)
+        for position, workload in enumerate(fleet.workloads):
+            assignment, demand = placed.get(workload.name), demands[workload.name]
+            if assignment is None or not isinstance(demand, Demand):
+                continue
+            permille, fixed = cost_of(fleet, workload, demand, assignment.isolation, name)
+            on = ~np.isnan(grid[position])
+            share[row_of[assignment.host], column, on] += grid[position, on] * (1000 + permille) / 1000 + fixed
+        share[:, column] /= limited[name][:, None]
+    return Replay(tuple(host.name for host in hosts), names, span[0], interval_s, share)
+
+
+def on_grid(amounts: Amounts, workloads: int, start_s: int, interval_s: int, count: int) -> NDArray[np.float64]:
+    """Highest sample of each interval, shape (workloads, count); NaN where there is none."""
+    grid = np.full((workloads, count), -np.inf)
+    at = (amounts.at_s - start_s) // interval_s
+    inside = (at >= 0) & (at < count)
+    np.maximum.at(grid, (amounts.workload[inside], at[inside]), amounts.value[inside])
+    return np.where(np.isneginf(grid), np.nan, grid)
+
+
+def _limits(hosts: list[Host], dimension: str) -> NDArray[np.float64]:
+    """What hosts have in a dimension, headroom included; infinite where that is not limited."""
+    return np.array([_limit(host.without_headroom.amounts, dimension) for host in hosts])
+
+
+def _limit(amounts: Mapping[str, int], dimension: str) -> float:
+    return float(max(amounts[dimension], 1)) if dimension in amounts else np.inf

@@ -1,0 +1,23 @@
+"""Keeps native libraries from printing on stdout, which belongs to results."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def native_output_on_stderr() -> Iterator[None]:
+    """Send what compiled code writes to file descriptor 1 to descriptor 2 for a while."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # no stdout at all
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -10,6 +10,7 @@ import yaml
 
 from consolidate.config import read_inputs
 from consolidate.errors import InfeasibleError
+from consolidate.model.demand import Unknown
 from consolidate.model.placement import carry_out
 from consolidate.plan.build import build_plan
 from consolidate.solve import solve
@@ -27,13 +28,16 @@ def test_scenario(path: Path) -> None:
             solve(inputs.fleet, inputs.stated, inputs.policy.objective)
         assert expect["infeasible"] in str(caught.value)
         return
-    result = solve(inputs.fleet, inputs.stated, inputs.policy.objective)
+    demands = {w.name: inputs.stated.get(w.name, Unknown(w.name, "not measured")) for w in inputs.fleet.workloads}
+    result = solve(inputs.fleet, demands, inputs.policy.objective)
+    plan = build_plan(inputs.fleet, demands, inputs.policy, result, "test", None)
     found = {
         "hosts": result.hosts_used,
         "gap": result.gap,
         "bound": result.bound.kind,
         "moves": result.score.moves,
         "cost": result.score.cost,
+        "changes": plan.changes,
         "standby": len(result.placement.standby),
         "placement": {
             name: [assignment.host, assignment.isolation.value]
@@ -41,7 +45,6 @@ def test_scenario(path: Path) -> None:
         },
     }
     assert {key: found[key] for key in expect} == expect
-    plan = build_plan(inputs.fleet, inputs.stated, inputs.policy, result, "test", None)
     assert plan.after.hosts == expect["hosts"]
-    again = solve(*carry_out(inputs.fleet, inputs.stated, result.placement), inputs.policy.objective)
+    again = solve(*carry_out(inputs.fleet, demands, result.placement), inputs.policy.objective)
     assert again.score.moves == 0, "planning again on the result changes nothing"

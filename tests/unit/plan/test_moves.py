@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from consolidate.errors import InfeasibleError
 from consolidate.model.fleet import Isolation
 from consolidate.model.placement import Assignment, Placement, current_placement
-from consolidate.model.rules import AntiAffinity
+from consolidate.model.rules import AntiAffinity, Ban
 from consolidate.plan.moves import Schedule, schedule_moves
 from consolidate.solve import Effort, solve
 from consolidate.solve.loads import Needs
@@ -92,3 +92,10 @@ def test_at_every_wave_both_ends_of_every_move_have_room(case) -> None:
 
 def overfull(needs: Needs, limits: dict, loads: dict) -> set[str]:
     return {name for name, load in loads.items() if (load > limits[name][:, None]).any()}
+
+
+def test_nobody_is_parked_where_a_ban_forbids_it() -> None:
+    rule = Ban("never-there", ("a", "b"), ("h3",))
+    case = fleet([host("h1"), host("h2"), host("h3")], [workload("a", "h1"), workload("b", "h2")], rule)
+    schedule = schedule_moves(Needs(case, demands(a=(800, 1), b=(800, 1))), to(a="h2", b="h1"), moves_per_host=4)
+    assert schedule.stuck == ("a", "b")

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,3 +35,7 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped in CI without being on the list of allowed skips: {report.longrepr}"
     return report
+
+
+settings.register_profile("no deadline", deadline=None)  # correctness never depends on wall time
+settings.load_profile("no deadline")

@@ -18,8 +18,7 @@ from consolidate.units import format_amount, format_slot, slot_of_week
 
 def explain(history: History, fleet: Fleet, demands: Demands, policy: SizingPolicy, name: str) -> Iterator[str]:
     """Lines that lead from what was measured to what is reserved."""
-    position = next(index for index, workload in enumerate(fleet.workloads) if workload.name == name)
-    workload, demand = fleet.workloads[position], demands[name]
+    workload, demand = next(one for one in fleet.workloads if one.name == name), demands[name]
     where = f"on {workload.host}" if workload.host else "not placed yet"
     yield f"{name}: {workload.os}, {workload.isolation.value}, {where}"
     if isinstance(demand, Unknown):
@@ -34,7 +33,7 @@ def explain(history: History, fleet: Fleet, demands: Demands, policy: SizingPoli
         yield ""
         yield f"  {dimension}"
         if demand.source == "measured":
-            yield from _steps(history, fleet, workload, position, dimension, demand, policy)
+            yield from _steps(history, fleet, workload, dimension, demand, policy)
         else:
             yield f"    reserved             {format_amount(dimension, int(slots.max()))}"
 
@@ -43,14 +42,11 @@ def _steps(
     history: History,
     fleet: Fleet,
     workload: Workload,
-    position: int,
     dimension: str,
     demand: Demand,
     policy: SizingPolicy,
 ) -> Iterator[str]:
-    amounts = history.amounts[dimension]
-    own = amounts.workload == position
-    values, at_s = amounts.value[own], amounts.at_s[own]
+    values, at_s = _samples(history, fleet, workload, dimension)
     yield f"    samples              {len(values):,}, from {_utc(at_s.min())} to {_utc(at_s.max())} UTC"
     if dimension == "cpu_milli":
         yield f"    coverage             {demand.coverage:.1%} of {demand.days:.1f} days"
@@ -84,6 +80,19 @@ def _steps(
     if with_margin < floor:
         yield f"    raised to the floor  {format_amount(dimension, floor)}"
     yield f"    reserved             {format_amount(dimension, int(slots[busiest]))}{_range(dimension, slots)}"
+
+
+def _samples(
+    history: History, fleet: Fleet, workload: Workload, dimension: str
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Values and times of one workload."""
+    for part in history.parts():
+        for local, position in enumerate(part.positions):
+            if fleet.workloads[position] is workload:
+                amounts = part.amounts[dimension]
+                own = amounts.workload == local
+                return amounts.value[own], amounts.at_s[own]
+    raise KeyError(workload.name)
 
 
 def _rule(dimension: str, policy: SizingPolicy) -> tuple[float, int]:

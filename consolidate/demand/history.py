@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,15 @@ from consolidate.demand.rates import Amounts, added, counter_rates, gauge_levels
 from consolidate.model.fleet import Fleet
 from consolidate.model.series import Columns
 
+PART_WORKLOADS = 250
+"""A month of five minutes of so many workloads takes about fifty megabytes a dimension."""
+
+Reader = Callable[[str, Container[str] | None], Columns]
+
 
 @dataclass(frozen=True)
 class _Source:
-    """Metrics a dimension is made of: a gauge where there is one, else the sum of counters' rates."""
+    """Metrics a dimension is made of: a gauge, or counters whose rates add up."""
 
     gauge: str
     counters: tuple[str, ...] = ()
@@ -34,38 +41,94 @@ SOURCES: Mapping[str, _Source] = {
 
 
 @dataclass(frozen=True, eq=False)
-class History:
-    """Amounts by dimension; CPU in reference cores. A workload is its index in the fleet."""
+class Part:
+    """Some of a fleet's workloads, few enough to hold in memory; in amounts they are counted from 0."""
 
+    positions: NDArray[np.int64]
+    """Index in the fleet of each workload, shape (workloads of the part,)."""
     amounts: Mapping[str, Amounts]
+    """By dimension; CPU in reference cores."""
 
-    def span_s(self) -> tuple[int, int] | None:
-        """First and last time of any CPU measurement."""
-        at_s = self.amounts["cpu_milli"].at_s
-        return (int(at_s.min()), int(at_s.max())) if len(at_s) else None
+
+class History(Protocol):
+    """What was measured of a fleet's workloads, part by part."""
+
+    def parts(self) -> Iterator[Part]:
+        """Every part; together they hold each workload once."""
+        ...
 
     def between(self, start_s: int, end_s: int) -> History:
         """What was measured from a time to before another."""
-        chosen = {}
-        for dimension, one in self.amounts.items():
-            keep = (one.at_s >= start_s) & (one.at_s < end_s)
-            chosen[dimension] = Amounts(one.workload[keep], one.at_s[keep], one.value[keep])
-        return History(chosen)
+        ...
+
+    def span_s(self) -> tuple[int, int] | None:
+        """First and last time of any CPU measurement."""
+        ...
 
 
-def read_history(read: Callable[[str], Columns], fleet: Fleet) -> History:
-    """Read every dimension.
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A history of parts that are made when they are asked for."""
+
+    make: Sequence[Callable[[], Part]]
+    window: tuple[int, int] | None = None
+
+    def parts(self) -> Iterator[Part]:
+        """Every part, cut to the window."""
+        for one in self.make:
+            part = one()
+            yield part if self.window is None else _cut(part, *self.window)
+
+    def between(self, start_s: int, end_s: int) -> Parts:
+        """What was measured from a time to before another."""
+        if self.window is not None:
+            start_s, end_s = max(start_s, self.window[0]), min(end_s, self.window[1])
+        return Parts(self.make, (start_s, end_s))
+
+    def span_s(self) -> tuple[int, int] | None:
+        """First and last time of any CPU measurement."""
+        times = [part.amounts["cpu_milli"].at_s for part in self.parts()]
+        times = [at_s for at_s in times if len(at_s)]
+        return (min(int(at_s.min()) for at_s in times), max(int(at_s.max()) for at_s in times)) if times else None
+
+
+def in_memory(amounts: Mapping[str, Amounts], workloads: int) -> Parts:
+    """A history of one part that is there already."""
+    part = Part(np.arange(workloads), amounts)
+    return Parts((lambda: part,))
+
+
+def read_history(read: Reader, fleet: Fleet) -> Parts:
+    """A history that is read part by part.
 
     Args:
-        read: Gives all samples of a metric.
+        read: Gives the samples of a metric, of some workloads.
         fleet: CPU is multiplied by the rating of the host it was measured on.
 
     """
-    index = {workload.name: position for position, workload in enumerate(fleet.workloads)}
-    amounts = {dimension: _read(read, source, index) for dimension, source in SOURCES.items()}
-    cpu = amounts["cpu_milli"]
-    amounts["cpu_milli"] = Amounts(cpu.workload, cpu.at_s, cpu.value * cpu_ratings(fleet)[cpu.workload])
-    return History(amounts)
+    ratings = cpu_ratings(fleet)
+    # In the order of their names, as the store has them, so that nothing has to be sorted.
+    ordered = sorted(range(len(fleet.workloads)), key=lambda position: fleet.workloads[position].name)
+    chunks = [np.array(ordered[at : at + PART_WORKLOADS]) for at in range(0, len(ordered), PART_WORKLOADS)]
+
+    def load(positions: NDArray[np.int64]) -> Part:
+        index = {fleet.workloads[position].name: local for local, position in enumerate(positions)}
+        amounts = {dimension: _read(read, source, index) for dimension, source in SOURCES.items()}
+        cpu = amounts["cpu_milli"]
+        amounts["cpu_milli"] = Amounts(cpu.workload, cpu.at_s, cpu.value * ratings[positions][cpu.workload])
+        return Part(positions, amounts)
+
+    # One part stays in memory; of many, each is read again when it is needed again.
+    keep = functools.cache if len(chunks) == 1 else (lambda function: function)
+    return Parts(tuple(keep(functools.partial(load, positions)) for positions in chunks))
+
+
+def _cut(part: Part, start_s: int, end_s: int) -> Part:
+    chosen = {}
+    for dimension, one in part.amounts.items():
+        keep = (one.at_s >= start_s) & (one.at_s < end_s)
+        chosen[dimension] = Amounts(one.workload[keep], one.at_s[keep], one.value[keep])
+    return Part(part.positions, chosen)
 
 
 def cpu_ratings(fleet: Fleet) -> NDArray[np.float64]:
@@ -74,15 +137,14 @@ def cpu_ratings(fleet: Fleet) -> NDArray[np.float64]:
     return np.array([by_host.get(workload.host or "", 1.0) for workload in fleet.workloads])
 
 
-def _read(read: Callable[[str], Columns], source: _Source, index: Mapping[str, int]) -> Amounts:
-    gauge = _known(read(source.gauge), index)
+def _read(read: Reader, source: _Source, index: Mapping[str, int]) -> Amounts:
+    gauge = _known(read(source.gauge, index), index)
     amounts = gauge_levels(*gauge)
-    rates = [counter_rates(*_known(read(counter), index)) for counter in source.counters]
-    if rates:
-        total = rates[0]
-        for more in rates[1:]:
-            total = added(total, more)
-        amounts = added(amounts, total)
+    for counter in source.counters:
+        columns, owner = _known(read(counter, index), index)
+        if len(columns.value):
+            rates = counter_rates(columns, owner)
+            amounts = added(amounts, rates) if len(amounts.value) else rates
     return Amounts(amounts.workload, amounts.at_s, amounts.value * source.factor)
 
 

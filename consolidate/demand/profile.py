@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.demand.kernels import slot_quantiles
 from consolidate.demand.rates import Amounts
 from consolidate.model.demand import SLOT_COUNTS
-from consolidate.units import slot_of_week
 
 WEEK_S = 7 * 86400
 DAY_S = 86400
@@ -45,20 +45,8 @@ def quantile_profiles(amounts: Amounts, slots: NDArray[np.int64], quantile: floa
     A slot that was never seen takes the quantile over all of the workload's samples.
 
     """
-    width = max(SLOT_COUNTS)
-    profiles = np.full((len(slots), width), np.nan)
-    flat = np.full(len(slots), np.nan)
-    slot = slot_of_week(amounts.at_s) % slots[amounts.workload]
-    _fill(profiles.reshape(-1), amounts.workload * width + slot, amounts.value, quantile)
-    _fill(flat, amounts.workload, amounts.value, quantile)
-    profiles = np.where(np.isnan(profiles), flat[:, None], profiles)
-    return [None if np.isnan(flat[index]) else profiles[index, : slots[index]] for index in range(len(slots))]
-
-
-def _fill(target: NDArray[np.float64], group: NDArray[np.int64], value: NDArray[np.float64], quantile: float) -> None:
-    order = np.lexsort((value, group))
-    sizes = np.bincount(group, minlength=len(target))
-    seen = np.flatnonzero(sizes)
-    rank = np.ceil(quantile * sizes[seen]).astype(np.int64) - 1
+    sizes = np.bincount(amounts.workload, minlength=len(slots))
     first = np.cumsum(sizes) - sizes
-    target[seen] = value[order[first[seen] + np.maximum(rank, 0)]]
+    profiles = np.full((len(slots), max(SLOT_COUNTS)), np.nan)
+    slot_quantiles(first, sizes, amounts.at_s, amounts.value, slots, quantile, profiles)
+    return [profiles[index, : slots[index]] if sizes[index] else None for index in range(len(slots))]

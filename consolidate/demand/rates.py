@@ -71,10 +71,15 @@ def _usual_interval(series: NDArray[np.int64], elapsed_s: NDArray[np.int64], cou
 def _ordered(
     workload: NDArray[np.int64], at_s: NDArray[np.int64], value: NDArray[np.float64], merge: np.ufunc
 ) -> Amounts:
-    order = np.lexsort((at_s, workload))
-    workload, at_s, value = workload[order], at_s[order], value[order]
     if not len(value):
         return Amounts(workload, at_s, value)
-    fresh = np.concatenate([[True], (np.diff(workload) != 0) | (np.diff(at_s) != 0)])
+    further, later = np.diff(workload), np.diff(at_s)
+    if not ((further > 0) | ((further == 0) & (later >= 0))).all():
+        order = np.lexsort((at_s, workload))
+        workload, at_s, value = workload[order], at_s[order], value[order]
+        further, later = np.diff(workload), np.diff(at_s)
+    fresh = np.concatenate([[True], (further != 0) | (later != 0)])
+    if fresh.all():
+        return Amounts(workload, at_s, value)
     starts = np.flatnonzero(fresh)
     return Amounts(workload[starts], at_s[starts], merge.reduceat(value, starts))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from consolidate.demand.history import History
+from consolidate.demand.history import SOURCES, History
 from consolidate.demand.rates import Amounts
 from consolidate.model.demand import Demand, Demands
 from consolidate.model.fleet import Fleet, Host
@@ -88,23 +88,25 @@ def replay(history: History, fleet: Fleet, demands: Demands, placement: Placemen
     span = history.span_s()
     placed = placement.assignments
     hosts = [host for host in fleet.hosts if any(assignment.host == host.name for assignment in placed.values())]
-    limited = {name: _limits(hosts, name) for name in history.amounts}
+    limited = {name: _limits(hosts, name) for name in SOURCES}
     names = tuple(name for name, limits in limited.items() if np.isfinite(limits).any())
     if span is None:
         return Replay(tuple(host.name for host in hosts), names, 0, interval_s, np.zeros((len(hosts), len(names), 0)))
     row_of = {host.name: row for row, host in enumerate(hosts)}
     count = (span[1] - span[0]) // interval_s + 1
     share = np.zeros((len(hosts), len(names), count))
-    for column, name in enumerate(names):
-        grid = on_grid(history.amounts[name], len(fleet.workloads), span[0], interval_s, count)
-        for position, workload in enumerate(fleet.workloads):
-            assignment, demand = placed.get(workload.name), demands[workload.name]
-            if assignment is None or not isinstance(demand, Demand):
-                continue
-            permille, fixed = cost_of(fleet, workload, demand, assignment.isolation, name)
-            on = ~np.isnan(grid[position])
-            share[row_of[assignment.host], column, on] += grid[position, on] * (1000 + permille) / 1000 + fixed
-        share[:, column] /= limited[name][:, None]
+    for part in history.parts():
+        for column, name in enumerate(names):
+            grid = on_grid(part.amounts[name], len(part.positions), span[0], interval_s, count)
+            for row, position in enumerate(part.positions):
+                workload = fleet.workloads[position]
+                assignment, demand = placed.get(workload.name), demands[workload.name]
+                if assignment is None or not isinstance(demand, Demand):
+                    continue
+                permille, fixed = cost_of(fleet, workload, demand, assignment.isolation, name)
+                on = ~np.isnan(grid[row])
+                share[row_of[assignment.host], column, on] += grid[row, on] * (1000 + permille) / 1000 + fixed
+    share /= np.stack([limited[name] for name in names], axis=1)[:, :, None] if names else 1
     return Replay(tuple(host.name for host in hosts), names, span[0], interval_s, share)
 
 

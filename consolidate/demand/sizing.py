@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from consolidate.demand.history import History, cpu_ratings
+from consolidate.demand.history import History, Part, cpu_ratings
 from consolidate.demand.profile import history_s, quantile_profiles, slot_count
 from consolidate.demand.rates import Amounts
 from consolidate.model.demand import Demand, Demands, Unknown
@@ -39,26 +39,36 @@ def estimate(history: History, fleet: Fleet, policy: SizingPolicy, stated: Mappi
         stated: Demands given by hand; they win over measurements.
 
     """
-    length_s, coverage = history_s(history.amounts["cpu_milli"], len(fleet.workloads))
-    slots = np.array([slot_count(int(one)) if policy.time_aligned else 1 for one in length_s], dtype=np.int64)
-    rating = cpu_ratings(fleet)
-    measured = {dimension: _size(dimension, amounts, slots, policy) for dimension, amounts in history.amounts.items()}
     demands: dict[str, Demand | Unknown] = {}
-    for position, workload in enumerate(fleet.workloads):
-        if workload.name in stated:
-            demands[workload.name] = stated[workload.name]
-            continue
+    ratings = cpu_ratings(fleet)
+    for part in history.parts():
+        workloads = [fleet.workloads[position] for position in part.positions]
+        demands |= _estimate(part, workloads, ratings[part.positions], policy)
+    return {workload.name: stated.get(workload.name, demands[workload.name]) for workload in fleet.workloads}
+
+
+def _estimate(
+    part: Part, workloads: Sequence[Workload], ratings: NDArray[np.float64], policy: SizingPolicy
+) -> dict[str, Demand | Unknown]:
+    length_s, coverage = history_s(part.amounts["cpu_milli"], len(workloads))
+    slots = np.array([slot_count(int(one)) if policy.time_aligned else 1 for one in length_s], dtype=np.int64)
+    measured = {dimension: _size(dimension, amounts, slots, policy) for dimension, amounts in part.amounts.items()}
+    demands: dict[str, Demand | Unknown] = {}
+    for position, workload in enumerate(workloads):
         amounts = {name: profile for name, one in measured.items() if (profile := one.profiles[position]) is not None}
         reason = _doubt(amounts, length_s[position] / 3600, coverage[position], policy)
-        if reason is None:
-            mean_cpu = float(measured["cpu_milli"].mean[position])
-            days = float(length_s[position] / 86400)
-            highest = int(measured["cpu_milli"].highest[position])
-            demands[workload.name] = Demand(
-                workload.name, amounts, float(coverage[position]), days, highest, mean_cpu, source="measured"
-            )
-        else:
-            demands[workload.name] = _by_limit(workload, reason, float(rating[position]))
+        if reason is not None:
+            demands[workload.name] = _by_limit(workload, reason, float(ratings[position]))
+            continue
+        demands[workload.name] = Demand(
+            workload.name,
+            amounts,
+            coverage=float(coverage[position]),
+            days=float(length_s[position] / 86400),
+            highest_cpu_milli=int(measured["cpu_milli"].highest[position]),
+            mean_cpu_milli=float(measured["cpu_milli"].mean[position]),
+            source="measured",
+        )
     return demands
 
 
@@ -106,10 +116,9 @@ def _size(
         None if one is None else np.maximum(np.ceil(one * (1000 + margin) / 1000), floor).astype(np.int64)
         for one in profiles
     ]
-    sums = np.bincount(amounts.workload, weights=amounts.value, minlength=count)
-    highest = np.zeros(count)
-    np.maximum.at(highest, amounts.workload, amounts.value)
-    highest = np.ceil(highest * (1000 + margin) / 1000)
-    return _Measured(
-        sized, sums / np.maximum(np.bincount(amounts.workload, minlength=count), 1), highest.astype(np.int64)
-    )
+    mean, highest = np.zeros(count), np.zeros(count)
+    seen, first = np.unique(amounts.workload, return_index=True)
+    if len(seen):
+        mean[seen] = np.add.reduceat(amounts.value, first) / np.diff(np.append(first, len(amounts.value)))
+        highest[seen] = np.ceil(np.maximum.reduceat(amounts.value, first) * (1000 + margin) / 1000)
+    return _Measured(sized, mean, highest.astype(np.int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,6 @@ class Columns:
     value: NDArray[np.float64]
 
     @classmethod
-    def empty(cls, metric: str = "") -> Columns:
+    def empty(cls, metric: str = "", workloads: Container[str] | None = None) -> Columns:
         """No samples, of whatever metric."""
         return cls((), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))

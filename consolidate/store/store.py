@@ -1,8 +1,12 @@
 """The sample store: a directory of immutable segments.
 
     STORE/store.json                 {"schema": 1}
-    STORE/segment-…/samples.parquet  host, workload, incarnation, metric, at_s, value
+    STORE/segment-…/samples.parquet  key, at_s, value; ordered by key and time
+    STORE/segment-…/keys.json        metric, host, workload, incarnation, first and last time, samples; in order
     STORE/segment-…/inventory.json   hosts and workloads as they were seen
+
+Names stand in the keys once, not beside every sample: a metric of some workloads is then a range of numbers, which a
+reader gets in order without a join or a sort.
 
 A segment is written under a temporary name, flushed, and renamed: a kill at any moment leaves either the whole
 segment or none of it, and a reader never meets half of one. Nothing is changed afterwards; retention removes
@@ -11,20 +15,20 @@ whole segments.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from collectors.records import METRICS, HostRecord, Record, Sample, Series, WorkloadRecord
 from consolidate.errors import InputError, StoreError
@@ -46,7 +50,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open an existing store."""
         self.path = path
-        self._newest: dict[tuple[str, str], int] | None = None
+        self._known_keys: dict[str, list[_Key]] = {}
         try:
             schema = json.loads((path / "store.json").read_text(encoding="utf-8"))["schema"]
         except (FileNotFoundError, NotADirectoryError):
@@ -89,9 +93,9 @@ class Store:
             _write_durably(temporary / "inventory.json", json.dumps(inventory))
             first = last = 0
             if samples:
-                first = min(int(one.at_s[0]) for one in series if len(one.at_s))
-                last = max(int(one.at_s[-1]) for one in series if len(one.at_s))
-                self._write_samples(temporary / "samples.parquet", series)
+                first = min(int(one.at_s[0]) for one in series)
+                last = max(int(one.at_s[-1]) for one in series)
+                _write_samples(temporary, series)
             # The name orders segments by their newest sample, which retention and the inventory go by.
             # Equal ones are ordered by when they were written.
             written = f"{time.time_ns():020d}{uuid.uuid4().hex[:4]}"
@@ -100,9 +104,6 @@ class Store:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_directory(self.path)
-        for one in series:
-            if len(one.at_s) and self._newest is not None:
-                self._newest[one.host, one.workload or ""] = int(one.at_s[-1])
         return samples
 
     def hosts(self) -> dict[str, HostRecord]:
@@ -122,28 +123,30 @@ class Store:
                 found.setdefault(entry["host"], {})[entry["name"]] = WorkloadRecord(**entry)
         return {workload_name(host, name): record for host, own in found.items() for name, record in own.items()}
 
-    def columns(self, metric: str) -> Columns:
-        """Every sample of a metric, ordered by series and time."""
-        with self._samples() as connection:
-            if connection is None:
-                return Columns.empty()
-            connection.execute(
-                "create temp table keys as select row_number() over (order by host, workload, incarnation) - 1 as id, *"
-                " from (select distinct host, workload, incarnation from samples where metric = ?)",
-                [metric],
+    def columns(self, metric: str, workloads: Container[str] | None = None) -> Columns:
+        """Every sample of a metric, ordered by series and time; of some of the fleet's workloads, or of all."""
+        chosen = [
+            (
+                path,
+                [key for key in keys if key.metric == metric and (workloads is None or key.series.name in workloads)],
             )
-            keys = connection.execute("select host, workload, incarnation from keys order by id").fetchall()
-            rows = connection.execute(
-                "select id, at_s, value from samples join keys using (host, workload, incarnation)"
-                " where metric = ? order by id, at_s",
-                [metric],
-            ).fetchnumpy()
-        return Columns(
-            tuple(SeriesKey(*key) for key in keys),
-            np.asarray(rows["id"], dtype=np.int64),
-            np.asarray(rows["at_s"], dtype=np.int64),
-            np.asarray(rows["value"], dtype=np.float64),
-        )
+            for path, keys in self._keys()
+        ]
+        series = sorted({key.series for _, keys in chosen for key in keys})
+        position = {one: index for index, one in enumerate(series)}
+        parts = [
+            _read_samples(path, keys, np.array([position[key.series] for key in keys])) for path, keys in chosen if keys
+        ]
+        if not parts:
+            return Columns.empty()
+        if len(parts) == 1:
+            return Columns(tuple(series), *parts[0])
+        owner, at_s, value = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        # Segments are older and newer: within a series their order is that of time.
+        if (np.diff(owner) < 0).any():
+            order = np.argsort(owner, kind="stable")
+            owner, at_s, value = owner[order], at_s[order], value[order]
+        return Columns(tuple(series), owner, at_s, value)
 
     def span(self) -> tuple[int, int] | None:
         """First and last time measured, or None where nothing was."""
@@ -181,60 +184,94 @@ class Store:
                 raise StoreError(f"{path}: damaged; remove this segment and import it again")
             yield inventory
 
-    @contextlib.contextmanager
-    def _samples(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """A connection with a view ``samples``, or None where the store holds none."""
-        files = [str(path / "samples.parquet") for path, _, last in self._segments() if last]
-        if not files:
-            yield None
-            return
-        with duckdb.connect() as connection:
-            try:
-                connection.read_parquet(files).create_view("samples")
-                yield connection
-            except duckdb.Error as error:
-                broken = next((file for file in files if not _is_whole(file)), None)
-                if broken is None:
-                    raise StoreError(f"{self.path}: cannot be read ({str(error).splitlines()[0]})") from None
-                message = f"{Path(broken).parent}: truncated or damaged; remove this segment and import it again"
-                raise StoreError(message) from None
+    def _keys(self) -> list[tuple[Path, list[_Key]]]:
+        """Keys of every segment that holds samples, oldest first; read once, since segments never change."""
+        found = []
+        for path, _, last in self._segments():
+            if last:
+                if path.name not in self._known_keys:
+                    self._known_keys[path.name] = _read_keys(path)
+                found.append((path, self._known_keys[path.name]))
+        return found
 
     def _check_clock(self, series: Sequence[Series]) -> None:
-        if self._newest is None:
-            self._newest = self._read_newest()
+        newest: dict[tuple[str, str], int] = {}
+        for _, keys in self._keys():
+            for key in keys:
+                owner = (key.series.host, key.series.workload)
+                newest[owner] = max(key.last_s, newest.get(owner, 0))
         for one in series:
-            before = self._newest.get((one.host, one.workload or ""))
-            if before is not None and len(one.at_s) and one.at_s[0] < before:
+            before = newest.get((one.host, one.workload or ""))
+            if before is not None and one.at_s[0] < before:
                 name = one.workload or one.host
                 raise InputError(
                     f"{self.path}: {name} is already stored until {_utc(before)}, so a sample of {_utc(one.at_s[0])} "
                     "goes back in time; correct the clock, or import into a new store"
                 )
 
-    def _read_newest(self) -> dict[tuple[str, str], int]:
-        with self._samples() as connection:
-            if connection is None:
-                return {}
-            rows = connection.execute("select host, workload, max(at_s) from samples group by all").fetchall()
-        return {(host, workload): int(at_s) for host, workload, at_s in rows}
 
-    def _write_samples(self, path: Path, series: Sequence[Series]) -> None:
+@dataclass(frozen=True)
+class _Key:
+    """One series of one metric in a segment."""
+
+    number: int
+    metric: str
+    series: SeriesKey
+    last_s: int
+    samples: int
+
+
+def _read_keys(segment: Path) -> list[_Key]:
+    try:
+        rows = json.loads((segment / "keys.json").read_text(encoding="utf-8"))
+        return [
+            _Key(number, metric, SeriesKey(host, workload, incarnation), last_s, samples)
+            for number, (metric, host, workload, incarnation, _, last_s, samples) in enumerate(rows)
+        ]
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(f"{segment}: damaged ({error}); remove this segment and import it again") from None
+
+
+def _read_samples(
+    segment: Path, keys: Sequence[_Key], owners: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """(owner, at_s, value) of some keys of a segment, in their order; the keys are those of a few neighbours."""
+    low, high = keys[0].number, keys[-1].number
+    columns = "at_s, value" if len(keys) == high - low + 1 else "at_s, value, key"
+    try:
         with duckdb.connect() as connection:
-            connection.execute("create table keys (id int, host text, workload text, incarnation text, metric text)")
-            keys = [(i, s.host, s.workload or "", s.incarnation, s.metric) for i, s in enumerate(series)]
-            connection.executemany("insert into keys values (?, ?, ?, ?, ?)", keys)
-            columns = {
-                "id": np.repeat(np.arange(len(series), dtype=np.int32), [len(one.at_s) for one in series]),
-                "at_s": np.concatenate([one.at_s for one in series]),
-                "value": np.concatenate([one.value for one in series]),
-            }
-            connection.register("numbers", columns)
-            connection.execute(
-                "copy (select host, workload, incarnation, metric, at_s, value from numbers join keys using (id)"
-                f" order by metric, host, workload, at_s) to '{_quoted(path)}' (format parquet, compression zstd)"
-            )
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+            samples = connection.read_parquet(str(segment / "samples.parquet"))
+            rows = samples.filter(f"key between {low} and {high}").project(columns).fetchnumpy()
+    except duckdb.Error:
+        rows = {"at_s": np.empty(0)}
+    at_s, value = np.asarray(rows["at_s"], dtype=np.int64), np.asarray(rows.get("value", np.empty(0)), dtype=np.float64)
+    if "key" in rows:
+        wanted = np.isin(rows["key"], [key.number for key in keys])
+        at_s, value = at_s[wanted], value[wanted]
+    if len(at_s) != sum(key.samples for key in keys):
+        raise StoreError(f"{segment}: truncated or damaged; remove this segment and import it again")
+    return np.repeat(owners, [key.samples for key in keys]), at_s, value
+
+
+def _write_samples(segment: Path, series: Sequence[Series]) -> None:
+    ordered = sorted(series, key=lambda one: (one.metric, one.host, one.workload or "", one.incarnation))
+    keys = [
+        (one.metric, one.host, one.workload or "", one.incarnation, int(one.at_s[0]), int(one.at_s[-1]), len(one.at_s))
+        for one in ordered
+    ]
+    _write_durably(segment / "keys.json", json.dumps(keys))
+    columns = {
+        "key": np.repeat(np.arange(len(ordered), dtype=np.int32), [len(one.at_s) for one in ordered]),
+        "at_s": np.concatenate([one.at_s for one in ordered]).astype(np.int64, copy=False),
+        "value": np.concatenate([one.value for one in ordered]),
+    }
+    path = segment / "samples.parquet"
+    with duckdb.connect() as connection:
+        connection.register("samples", columns)
+        target = str(path).replace("'", "''")
+        connection.execute(f"copy samples to '{target}' (format parquet, parquet_version v2, compression zstd)")
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _sort(records: Iterable[Record]) -> tuple[list[HostRecord], list[WorkloadRecord], list[Series]]:
@@ -256,6 +293,7 @@ def _sort(records: Iterable[Record]) -> tuple[list[HostRecord], list[WorkloadRec
     for key, points in samples.items():
         at_s = np.array([point.at_s for point in points], dtype=np.int64)
         series.append(Series(*key, at_s, np.array([point.value for point in points], dtype=np.float64)))
+    series = [one for one in series if len(one.at_s)]
     for one in series:
         _check(one)
     return list(hosts.values()), [one for own in workloads.values() for one in own.values()], series
@@ -288,19 +326,6 @@ def _utc(at_s: int | np.int64) -> str:
         return datetime.datetime.fromtimestamp(int(at_s), datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, ValueError, OSError):
         return f"second {at_s}"
-
-
-def _is_whole(file: str) -> bool:
-    try:
-        with duckdb.connect() as connection:
-            connection.read_parquet(file).aggregate("sum(value)").fetchall()
-    except duckdb.Error:
-        return False
-    return True
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _write_durably(path: Path, text: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from consolidate.backtest import backtest, risk_curve
 from consolidate.backtest.show import backtest_json, backtest_text
-from consolidate.demand import History, estimate
+from consolidate.demand import History, estimate, in_memory
+from consolidate.demand.history import SOURCES
 from consolidate.demand.rates import Amounts
 from consolidate.errors import InputError
 from consolidate.model.policy import Policy, SizingPolicy
@@ -35,12 +36,12 @@ def history(days: int, burst: float = 0.0) -> History:
         load = np.where(by_day == (index % 2 == 0), 1000.0, 100.0) * random.uniform(0.9, 1.1, len(at_s))
         loads.append(load + 2000 * (random.random(len(at_s)) < burst))
     owner, times = np.repeat(np.arange(len(NAMES)), len(at_s)), np.tile(at_s, len(NAMES))
-    return History(
-        {
-            "cpu_milli": Amounts(owner, times, np.concatenate(loads)),
-            "memory_bytes": Amounts(owner, times, np.full(len(owner), 1e6)),
-        }
-    )
+    nothing = Amounts(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    amounts = {
+        "cpu_milli": Amounts(owner, times, np.concatenate(loads)),
+        "memory_bytes": Amounts(owner, times, np.full(len(owner), 1e6)),
+    }
+    return in_memory(dict.fromkeys(SOURCES, nothing) | amounts, len(NAMES))
 
 
 def test_policies_baselines_and_the_clairvoyant_side_by_side() -> None:

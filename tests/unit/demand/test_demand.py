@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 
 from consolidate.demand import estimate as estimate_history
 from consolidate.demand import read_history
+from consolidate.demand.history import Reader
 from consolidate.demand.profile import quantile_profiles, slot_count
 from consolidate.demand.rates import Amounts, added, counter_rates, gauge_levels
 from consolidate.model.demand import Demand, Demands, Unknown
@@ -81,12 +80,12 @@ def test_an_hour_never_seen_takes_the_quantile_of_all() -> None:
     assert profile[:3].tolist() == [1.0, 9.0, 9.0]
 
 
-def estimate(read: Callable[[str], Columns], case: Fleet, policy: SizingPolicy, stated: dict) -> Demands:
+def estimate(read: Reader, case: Fleet, policy: SizingPolicy, stated: dict) -> Demands:
     return estimate_history(read_history(read, case), case, policy, stated)
 
 
-def reader(**metrics: Columns) -> Callable[[str], Columns]:
-    return lambda metric: metrics.get(metric, Columns.empty())
+def reader(**metrics: Columns) -> Reader:
+    return lambda metric, workloads: metrics.get(metric, Columns.empty())
 
 
 PLAIN = SizingPolicy(floor=Resources(), cpu_margin_permille=0, memory_margin_permille=0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from consolidate.demand.explain import explain
-from consolidate.demand.history import History
+from consolidate.demand.history import SOURCES, History, in_memory
 from consolidate.demand.rates import Amounts
 from consolidate.demand.replay import Replay, on_grid, replay
 from consolidate.model.demand import Unknown
@@ -24,9 +24,9 @@ def history(*series: list[float], memory: float = 1.0) -> History:
     owner = np.repeat(np.arange(len(series)), [len(one) for one in series])
     at_s = np.concatenate([MONDAY_S + 300 * np.arange(len(one)) for one in series])
     cpu = np.concatenate([np.array(one, dtype=float) for one in series])
-    return History(
-        {"cpu_milli": Amounts(owner, at_s, cpu), "memory_bytes": Amounts(owner, at_s, np.full(len(cpu), memory))}
-    )
+    amounts = {"cpu_milli": Amounts(owner, at_s, cpu), "memory_bytes": Amounts(owner, at_s, np.full(len(cpu), memory))}
+    nothing = Amounts(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    return in_memory(dict.fromkeys(SOURCES, nothing) | amounts, len(series))
 
 
 def on_one(*names: str) -> Placement:

@@ -1,0 +1,1 @@
+"""Benchmarks: measured by hand or by a release, never by the test suite."""

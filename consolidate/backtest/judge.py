@@ -24,6 +24,8 @@ BASELINES = (
     replace(_BARE, name="sum of 95 %", time_aligned=False, memory_quantile=0.95),
     replace(_BARE, name="sum of limits", min_hours=float("inf")),
 )
+FLAT = replace(SIZING_POLICIES["balanced"], name="balanced, flat", time_aligned=False)
+"""The balanced policy without hours: what is saved by laying peaks beside valleys."""
 CLAIRVOYANT = replace(_BARE, name="clairvoyant", cpu_quantile=1.0, io_quantile=1.0)
 
 
@@ -93,7 +95,7 @@ def backtest(
     if chosen not in policies:
         policies = [replace(chosen, name=f"{chosen.name}, as configured"), *policies]
     verdicts = []
-    for sizing in (*policies, *BASELINES, CLAIRVOYANT):
+    for sizing in (*policies, FLAT, *BASELINES, CLAIRVOYANT):
         progress(sizing.name)
         known = rest if sizing is CLAIRVOYANT else train
         # The baselines and the clairvoyant know no headroom: what they reserve is all they keep.

@@ -51,12 +51,14 @@ def test_policies_baselines_and_the_clairvoyant_side_by_side() -> None:
         "conservative",
         "balanced",
         "aggressive",
+        "balanced, flat",
         "sum of maxima",
         "sum of 95 %",
         "sum of limits",
         "clairvoyant",
     }
     assert hosts["clairvoyant"] <= hosts["balanced"] <= hosts["conservative"] < hosts["sum of maxima"]
+    assert hosts["balanced"] < hosts["balanced, flat"], "peaks that meet valleys need fewer hosts"
     assert hosts["sum of limits"] == 8, "nobody's limits are known, so all stay where they are"
     assert all(one.violation_rate == 0 for one in verdicts.judged if one.name in ("conservative", "clairvoyant"))
     balanced = next(one for one in verdicts.judged if one.name == "balanced")

@@ -16,14 +16,23 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import click
 import typer
 
+from consolidate.console import (
+    Progress,
+    ReportFormat,
+    effort_of,
+    load_plan,
+    result,
+    say,
+    show,
+    width,
+    write,
+    write_plan,
+)
 from consolidate.errors import ConsolidateError, InputError
 
 if TYPE_CHECKING:
     from collectors.records import Record
     from consolidate.apply import Outcome
-    from consolidate.pipeline import Stages
-    from consolidate.plan.plan import Plan
-    from consolidate.solve.solve import Effort
 
 app = typer.Typer(
     help="Plan, prove and enforce the consolidation of underutilised servers onto fewer hosts.",
@@ -50,15 +59,6 @@ StateOption = Annotated[Path, typer.Option("--state", help="Directory of the jou
 THIS_HOST = platform.node()
 ROOT = Path("/")
 STATE = Path("/var/lib/consolidate")
-
-
-class ReportFormat(enum.StrEnum):
-    """How a plan is shown."""
-
-    TEXT = "text"
-    MARKDOWN = "markdown"
-    HTML = "html"
-    JSON = "json"
 
 
 class TraceFormat(enum.StrEnum):
@@ -112,16 +112,16 @@ def collect(
     waiting: list[Record] = []
     for number in range(count):
         time.sleep(max(0.0, began + number * interval - time.monotonic()))
-        records = run_all(root, host, int(time.time()), _say)
+        records = run_all(root, host, int(time.time()), say)
         waiting += records
-        _say(f"collect: round {number + 1} of {count}, {len(records)} records")
+        say(f"collect: round {number + 1} of {count}, {len(records)} records")
         if number + 1 < count and time.monotonic() - flushed < FLUSH_S:
             continue
         stored += samples.append(waiting)
         waiting, flushed = [], time.monotonic()
         if keep:
             samples.retain(int(time.time()) - parse_duration_s(keep))
-    _result({"store": str(store), "samples": stored}, f"{stored} samples in {store}", as_json)
+    result({"store": str(store), "samples": stored}, f"{stored} samples in {store}", as_json)
 
 
 @app.command("import")
@@ -141,7 +141,7 @@ def import_trace(
     except TraceError as error:
         raise InputError(str(error)) from None
     samples = Store.create(store).append(records)
-    _result({"store": str(store), "samples": samples}, f"{samples} samples in {store}", as_json)
+    result({"store": str(store), "samples": samples}, f"{samples} samples in {store}", as_json)
 
 
 @app.command()
@@ -154,7 +154,7 @@ def demand(store: StoreOption, fleet: FleetOption = None, as_json: JsonOption = 
     samples = Store(store)
     inputs = read_fleet(samples, fleet)
     demands = measure(samples, inputs)
-    print(json.dumps(demand_json(demands), indent=1) if as_json else demand_text(demands, _width()), end="")
+    print(json.dumps(demand_json(demands), indent=1) if as_json else demand_text(demands, width()), end="")
 
 
 @app.command()
@@ -206,10 +206,10 @@ def backtest(
     samples = Store(store)
     inputs = read_fleet(samples, fleet)
     history = read_history(samples.columns, inputs.fleet)
-    verdicts = judge(history, inputs.fleet, inputs.policy, days, seed, progress=lambda name: _say(f"backtest: {name}"))
+    verdicts = judge(history, inputs.fleet, inputs.policy, days, seed, progress=lambda name: say(f"backtest: {name}"))
     quantiles = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0) if curve else ()
     points = risk_curve(history, inputs.fleet, inputs.policy, days, quantiles, seed)
-    print(backtest_json(verdicts, points) if as_json else backtest_text(verdicts, points, _width()), end="")
+    print(backtest_json(verdicts, points) if as_json else backtest_text(verdicts, points, width()), end="")
 
 
 @app.command()
@@ -226,11 +226,11 @@ def plan(
 
     if store is None and fleet is None:
         raise InputError("nothing to plan: give --store, --fleet, or both")
-    with _stages() as stages:
-        outcome = run_once(store, fleet, seed, _effort(effort), stages)
+    with Progress() as stages:
+        outcome = run_once(store, fleet, seed, effort_of(effort), stages)
     if out is not None:
-        _write_plan(outcome.plan, out)
-    _show(outcome.plan, ReportFormat.JSON if as_json else ReportFormat.TEXT, None)
+        write_plan(outcome.plan, out)
+    show(outcome.plan, ReportFormat.JSON if as_json else ReportFormat.TEXT, None)
     raise typer.Exit(CHANGES if outcome.plan.changes else 0)
 
 
@@ -242,7 +242,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Show a plan as text, Markdown, JSON or one self-contained HTML page."""
-    _show(_load_plan(plan_file), ReportFormat.JSON if as_json else kind, out)
+    show(load_plan(plan_file), ReportFormat.JSON if as_json else kind, out)
 
 
 @app.command()
@@ -258,9 +258,9 @@ def apply(
     from consolidate.apply import Files, Journal, apply_changes, prepare
     from consolidate.apply.show import outcomes_text, preparation_text, to_json
 
-    document, files = _load_plan(plan_file), Files(root)
+    document, files = load_plan(plan_file), Files(root)
     if host in {one.name for one in document.hosts} and not any(one.host == host for one in document.partitions):
-        _result({"changes": [], "waiting": []}, f"No changes: the plan limits nothing on {host}.", as_json)
+        result({"changes": [], "waiting": []}, f"No changes: the plan limits nothing on {host}.", as_json)
         return
     preparation = prepare(document, host, files)
     needed = any(change.needed for change in preparation.changes)
@@ -281,7 +281,7 @@ def status(
     from consolidate.apply import status as compare
     from consolidate.apply.show import status_text, to_json
 
-    found = compare(_load_plan(plan_file), host, Files(root))
+    found = compare(load_plan(plan_file), host, Files(root))
     print(to_json(found) if as_json else status_text(found), end="")
     raise typer.Exit(CHANGES if found.drifted else 0)
 
@@ -321,7 +321,7 @@ def serve(
     from consolidate.observe.exporter import Enforcement, Snapshot, render_metrics, serve_metrics
 
     def read() -> Snapshot:
-        document = _load_plan(plan_file)
+        document = load_plan(plan_file)
         if not any(partition.host == host for partition in document.partitions):
             return Snapshot(document, ())
         found = compare(document, host, Files(root))
@@ -332,7 +332,7 @@ def serve(
         return
     stop = threading.Event()
     try:
-        serve_metrics(read, address, port, stop, ready=_ready, report=_say)
+        serve_metrics(read, address, port, stop, ready=_ready, report=say)
     except KeyboardInterrupt:
         stop.set()
 
@@ -359,120 +359,21 @@ def demo(
     if store.exists():
         Store(store)  # whatever else lies there is not ours to remove
         shutil.rmtree(store)
-    with _stages() as stages:
+    with Progress() as stages:
         estate = make_estate(seed)
         samples = Store.create(store).append(estate.records)
-        _write(fleet, estate.fleet_yaml)
+        write(fleet, estate.fleet_yaml)
         stages.done("collect", f"{samples} samples of a made-up estate")
-        outcome = run_once(store, fleet, seed, _effort(effort), stages)
-    _write_plan(outcome.plan, out / "plan.json")
-    _show(outcome.plan, ReportFormat.HTML, out / "report.html")
-    _show(outcome.plan, ReportFormat.MARKDOWN, out / "report.md")
-    _show(outcome.plan, ReportFormat.JSON if as_json else ReportFormat.TEXT, None)
-    _say(f"wrote {out / 'plan.json'}, {out / 'report.html'} and {out / 'report.md'}")
+        outcome = run_once(store, fleet, seed, effort_of(effort), stages)
+    write_plan(outcome.plan, out / "plan.json")
+    show(outcome.plan, ReportFormat.HTML, out / "report.html")
+    show(outcome.plan, ReportFormat.MARKDOWN, out / "report.md")
+    show(outcome.plan, ReportFormat.JSON if as_json else ReportFormat.TEXT, None)
+    say(f"wrote {out / 'plan.json'}, {out / 'report.html'} and {out / 'report.md'}")
 
 
 def _ready(address: str, port: int) -> None:
-    _say(f"serving http://{address}:{port}/metrics")
-
-
-def _effort(level: int) -> Effort:
-    from dataclasses import replace
-
-    from consolidate.solve.solve import Effort
-
-    usual = Effort()
-    return replace(
-        usual, perturbed_starts=usual.perturbed_starts * level, patience=usual.patience * level, searched_starts=level
-    )
-
-
-def _stages() -> _Progress:
-    return _Progress()
-
-
-class _Progress:
-    """Stages on stderr: a spinner where somebody looks, plain lines elsewhere."""
-
-    def __enter__(self) -> Stages:
-        from consolidate.pipeline import Stages
-
-        if not sys.stderr.isatty():
-            return Stages(lambda text: None if text.startswith("solve: ") and "so far" in text else _say(text))
-        from rich.console import Console
-
-        console = Console(stderr=True)
-        self.spinner = console.status("starting")
-        self.spinner.start()
-
-        def tell(text: str) -> None:
-            if text.endswith(" s)"):
-                console.print(text, highlight=False, markup=False)
-            else:
-                self.spinner.update(text)
-
-        return Stages(tell)
-
-    def __exit__(self, *_: object) -> None:
-        if hasattr(self, "spinner"):
-            self.spinner.stop()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _result(values: dict[str, object], sentence: str, as_json: bool) -> None:
-    print(json.dumps(values) if as_json else sentence)
-
-
-def _width() -> int:
-    import shutil
-
-    return max(80, shutil.get_terminal_size((80, 24)).columns)
-
-
-def _load_plan(path: Path) -> Plan:
-    from consolidate.plan.plan import parse_plan
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise InputError(
-            f"{path}: cannot be read ({reason}); give a file that `consolidate plan --out` wrote"
-        ) from None
-    return parse_plan(text, str(path))
-
-
-def _write_plan(document: Plan, path: Path) -> None:
-    from consolidate.plan.plan import dump_plan
-
-    _write(path, dump_plan(document))
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from None
-
-
-def _show(document: Plan, kind: ReportFormat, out: Path | None) -> None:
-    from consolidate.report import RENDERERS
-    from consolidate.report.text import render_text
-
-    if kind is ReportFormat.TEXT:
-        text = render_text(document, _width(), out is None and sys.stdout.isatty())
-    else:
-        text = RENDERERS[kind.value](document)
-    if out is None:
-        print(text, end="")
-    else:
-        _write(out, text)
+    say(f"serving http://{address}:{port}/metrics")
 
 
 def _fail_on_unfinished(outcomes: list[Outcome]) -> None:

@@ -1,7 +1,8 @@
 """Back-test: size and plan on the first part of a history, freeze the plan, and judge it on the rest.
 
-Nothing of the judged part is used before it is judged. Next to the policies stand what others do (adding up peaks,
-95 % quantiles or limits) and the clairvoyant plan, which was made from the judged part itself.
+Nothing of the judged part is used before it is judged. What is promised for it was measured with a rolling origin: the
+same policy, planned on fewer days and judged on those that followed, all before the split. Next to the policies stand
+what others do (adding up peaks, 95 % quantiles or limits) and the clairvoyant plan, made from the judged part itself.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ class Judged:
     hosts: int | None
     """None where no plan was possible."""
     lower_bound: int | None
-    promised: float
-    """Share of the intervals that each host may be over, by the policy."""
+    promised: float | None
+    """Violation rate that earlier days, judged in the same way, led to expect; None where there were too few."""
+    kept: float | None
+    """Share of redrawn judged days whose interval holds the promise."""
     violation_rate: float
     low: float
     high: float
@@ -101,16 +104,45 @@ def backtest(
         # The baselines and the clairvoyant know no headroom: what they reserve is all they keep.
         bare = sizing in (*BASELINES, CLAIRVOYANT)
         judged_fleet = _without_headroom(fleet) if bare else fleet
-        verdicts.append(_judge(known, rest, judged_fleet, replace(policy, sizing=sizing), seed, effort or Effort()))
+        asked = replace(policy, sizing=sizing)
+        search = effort or Effort()
+        promised = None if bare else _promise(history, cut_s, span[1] - cut_s, judged_fleet, asked, search)
+        verdicts.append(_judge(known, rest, judged_fleet, asked, seed, search, promised))
     return BackTest(train_days, (span[1] - cut_s) / DAY_S, tuple(verdicts))
 
 
-def _judge(known: History, rest: History, fleet: Fleet, policy: Policy, seed: int, effort: Effort) -> Judged:
+def _promise(history: History, cut_s: int, judged_s: int, fleet: Fleet, policy: Policy, effort: Effort) -> float | None:
+    """Violation rate over all earlier splits of the same length that leave a quarter of the days to plan on."""
+    span = history.span_s()
+    assert span is not None  # the caller has split it
+    least_s = (cut_s - span[0]) / 4
+    over, judged = 0, 0
+    while (cut_s := cut_s - judged_s) - span[0] >= least_s:
+        known, then = history.between(span[0], cut_s), history.between(cut_s, cut_s + judged_s)
+        demands = estimate(known, fleet, policy.sizing, {})
+        try:
+            plan = solve_within_risk(known, fleet, demands, policy, 0, effort, lambda what, cost: None)
+        except InfeasibleError:
+            return None
+        fared = replay(then, fleet, plan.demands, plan.result.placement)
+        over, judged = over + int(fared.over.sum()), judged + fared.over.size
+    return over / judged if judged else None
+
+
+def _judge(
+    known: History,
+    rest: History,
+    fleet: Fleet,
+    policy: Policy,
+    seed: int,
+    effort: Effort,
+    promised: float | None = None,
+) -> Judged:
     demands = estimate(known, fleet, policy.sizing, {})
     try:
         plan = solve_within_risk(known, fleet, demands, policy, seed, effort, lambda what, cost: None)
     except InfeasibleError as error:
-        return Judged(policy.sizing.name, None, None, policy.sizing.risk, 0, 0, 0, 0, 0, 0, "", 0, str(error))
+        return Judged(policy.sizing.name, None, None, None, None, 0, 0, 0, 0, 0, 0, "", 0, str(error))
     fared = replay(rest, fleet, plan.demands, plan.result.placement)
     low, high = fared.interval(seed)
     weeks = fared.share.shape[2] * fared.interval_s / (7 * DAY_S)
@@ -119,7 +151,8 @@ def _judge(known: History, rest: History, fleet: Fleet, policy: Policy, seed: in
         policy.sizing.name,
         plan.result.hosts_used,
         plan.result.bound.cost,
-        policy.sizing.risk,
+        promised,
+        None if promised is None else fared.share_of_splits_that_hold(promised, seed),
         fared.violation_rate,
         low,
         high,

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from consolidate.backtest.judge import BackTest, Judged
 
-_COLUMNS = ("Plan", "Hosts", "Over %", "95 % between", "Min/week", "Excess", "Longest")
+_COLUMNS = ("Plan", "Hosts", "Promised", "Over %", "95 % between", "Min/week", "Excess")
 _WIDE = 100
 """From this width on there is room for the worst host."""
 
@@ -31,9 +31,9 @@ def backtest_text(test: BackTest, curve: list[tuple[float, Judged]], width: int)
     )
     console.print(table)
     console.print(
-        "\nOver: share of the host-intervals in which a host lacked something. Excess: by how "
-        "much, on average. Longest: without a pause. The clairvoyant plan was made from the "
-        "judged days themselves.",
+        "\nOver: share of the host-intervals in which a host lacked something. Promised: what "
+        "earlier days, judged in the same way, led to expect. Excess: by how much, on average. "
+        "The clairvoyant plan was made from the judged days themselves.",
         markup=False,
     )
     if curve:
@@ -53,20 +53,22 @@ def backtest_json(test: BackTest, curve: list[tuple[float, Judged]]) -> str:
 
 def _row(one: Judged) -> tuple[Text | str, ...]:
     if one.hosts is None:
-        return (Text(one.name), "–", "–", "–", "–", "–", "no plan fits")
+        return (Text(one.name), "–", "–", "–", "no plan fits", "–", "–")
     return (
         Text(one.name),
         str(one.hosts),
+        "–" if one.promised is None else f"{one.promised * 100:.3f}",
         f"{one.violation_rate * 100:.3f}",
         f"{one.low * 100:.3f}–{one.high * 100:.3f}",
         f"{one.minutes_per_week:.0f}",
         f"{one.severity:.0%}",
-        f"{one.longest_minutes:.0f} min",
     )
 
 
 def _worst(one: Judged) -> Text:
-    return Text(f"{one.worst_host} {one.worst_host_rate:.2%}" if one.worst_host_rate else "–")
+    if not one.worst_host_rate:
+        return Text("–")
+    return Text(f"{one.worst_host} {one.worst_host_rate:.2%}, {one.longest_minutes:.0f} min on end")
 
 
 def _curve(curve: list[tuple[float, Judged]]) -> Table:

@@ -58,20 +58,42 @@ class Replay:
         starts, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
         return float((ends[:, 1] - starts[:, 1]).max() * self.interval_s / 60) if len(starts) else 0.0
 
-    def interval(self, seed: int, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
-        """Confidence interval of the violation rate, by drawing whole host-days with replacement.
+    def interval(self, seed: int) -> tuple[float, float]:
+        """95 % confidence interval of the violation rate, by drawing whole host-days with replacement.
 
         Neighbouring intervals are not independent, days nearly are (block bootstrap, Künsch 1989).
         """
+        blocks = self._host_days()
+        if not len(blocks):
+            return self.violation_rate, self.violation_rate
+        return _interval(blocks, np.random.default_rng(seed))
+
+    def share_of_splits_that_hold(self, rate: float, seed: int, splits: int = 200) -> float:
+        """In how many redrawn sets of host-days the interval holds a promised rate."""
+        blocks = self._host_days()
+        if not len(blocks):
+            return 0.0
+        random = np.random.default_rng(seed)
+        held = 0
+        for _ in range(splits):
+            low, high = _interval(blocks[random.integers(len(blocks), size=len(blocks))], random)
+            held += low <= rate <= high
+        return held / splits
+
+    def _host_days(self) -> NDArray[np.float64]:
+        """Violation rate of every host on every whole day, shape (hosts * days,)."""
         per_day = max(1, DAY_S // self.interval_s)
         days = self.over.shape[1] // per_day if self.over.size else 0
-        if not days:
-            return self.violation_rate, self.violation_rate
-        blocks = self.over[:, : days * per_day].reshape(len(self.hosts) * days, per_day).mean(axis=1)
-        random = np.random.default_rng(seed)
-        rates = blocks[random.integers(len(blocks), size=(draws, len(blocks)))].mean(axis=1)
-        low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        return np.asarray(
+            self.over[:, : days * per_day].reshape(len(self.hosts) * days, per_day).mean(axis=1) if days else [],
+            dtype=np.float64,
+        )
+
+
+def _interval(blocks: NDArray[np.float64], random: np.random.Generator) -> tuple[float, float]:
+    rates = blocks[random.integers(len(blocks), size=(1000, len(blocks)))].mean(axis=1)
+    low, high = np.quantile(rates, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def replay(history: History, fleet: Fleet, demands: Demands, placement: Placement, interval_s: int = 300) -> Replay:

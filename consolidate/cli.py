@@ -213,21 +213,55 @@ def backtest(
 
 
 @app.command()
+def runway(
+    store: StoreOption,
+    fleet: FleetOption = None,
+    plan_file: Annotated[Path | None, typer.Option("--plan", help="Plan file whose placement counts.")] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell how many days hosts, pools and the fleet last at the present trend."""
+    from consolidate.growth import fleet_runways, planned_placement
+    from consolidate.growth.show import growth_json, growth_text
+    from consolidate.model.placement import current_placement
+    from consolidate.pipeline import measure, read, read_fleet
+    from consolidate.risk import solve_within_risk
+    from consolidate.store import Store
+
+    samples = Store(store)
+    inputs = read_fleet(samples, fleet)
+    history, demands = read(samples, inputs), measure(samples, inputs)
+    placement = current_placement(inputs.fleet)
+    if plan_file is not None:
+        placement = planned_placement(inputs.fleet, load_plan(plan_file))
+    elif not placement.assignments:
+        say("runway: nothing is placed yet, so the placement is the solver's")
+        checked = solve_within_risk(history, inputs.fleet, demands, inputs.policy, seed, effort_of(1), lambda *_: None)
+        demands, placement = checked.demands, checked.result.placement
+    elif left_out := len(inputs.fleet.workloads) - len(placement.assignments):
+        say(f"runway: {left_out} workloads run nowhere yet and are not counted; give a plan with --plan")
+    runways = fleet_runways(history, inputs.fleet, demands, placement)
+    print(growth_json(runways) if as_json else growth_text(runways, width()), end="")
+
+
+@app.command()
 def plan(
     store: MaybeStore = None,
     fleet: FleetOption = None,
     out: Annotated[Path | None, typer.Option(help="Write the plan document here.")] = None,
+    growth: Annotated[str, typer.Option(help="Plan for demand grown by this much, such as 20%.")] = "0%",
     seed: SeedOption = 0,
     effort: EffortOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Pack the workloads onto as few hosts as the rules allow; exit 2 where that changes anything."""
     from consolidate.pipeline import run_once
+    from consolidate.units import parse_permille
 
     if store is None and fleet is None:
         raise InputError("nothing to plan: give --store, --fleet, or both")
     with Progress() as stages:
-        outcome = run_once(store, fleet, seed, effort_of(effort), stages)
+        outcome = run_once(store, fleet, seed, effort_of(effort), stages, parse_permille(growth))
     if out is not None:
         write_plan(outcome.plan, out)
     show(outcome.plan, ReportFormat.JSON if as_json else ReportFormat.TEXT, None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from consolidate import __version__
 from consolidate.config import Inputs, load_inputs, read_inputs
 from consolidate.demand import History, estimate, read_history
+from consolidate.growth import grown
 from consolidate.model.demand import Demands
 from consolidate.model.series import Columns
 from consolidate.plan.build import build_plan
@@ -49,13 +50,17 @@ class Outcome:
     plan: Plan
 
 
-def run_once(store: Path | None, fleet: Path | None, seed: int, effort: Effort, stages: Stages) -> Outcome:
-    """One run: store → demand → solve → plan."""
+def run_once(
+    store: Path | None, fleet: Path | None, seed: int, effort: Effort, stages: Stages, growth_permille: int = 0
+) -> Outcome:
+    """One run: store → demand → solve → plan; for demand as it is, or grown."""
     samples = Store(store) if store is not None else None
     inputs = read_fleet(samples, fleet)
     stages.done("config", f"{len(inputs.fleet.hosts)} hosts, {len(inputs.fleet.workloads)} workloads")
     history = read(samples, inputs)
     demands = estimate(history, inputs.fleet, inputs.policy.sizing, inputs.stated)
+    if growth_permille:
+        demands = grown(demands, 1 + growth_permille / 1000)
     stages.done("demand", f"{len(demands)} workloads")
     checked = solve_within_risk(history, inputs.fleet, demands, inputs.policy, seed, effort, stages.progress)
     demands, result = checked.demands, checked.result

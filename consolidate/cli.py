@@ -245,6 +245,47 @@ def runway(
 
 
 @app.command()
+def insight(
+    store: StoreOption,
+    fleet: FleetOption = None,
+    seed: SeedOption = 0,
+    effort: EffortOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who peaks together, moves that would flatten the plan's hosts, and how sure the plan is."""
+    from consolidate.insight import confidence, copeak, swap_hints
+    from consolidate.insight.show import confidence_json, confidence_text, copeak_json, copeak_text
+    from consolidate.pipeline import run_once
+
+    with Progress() as stages:
+        done = run_once(store, fleet, seed, effort_of(effort), stages)
+    estate = done.inputs.fleet
+    peaks = copeak(done.history, estate)
+    hints = swap_hints(done.history, estate, done.demands, done.result.placement)
+    sure = confidence(estate, done.demands, done.result, effort_of(effort), done.inputs.policy.objective)
+    if as_json:
+        parts = {"copeak": copeak_json(peaks, hints), "confidence": confidence_json(sure)}
+        print(json.dumps({name: json.loads(text) for name, text in parts.items()}, indent=1))
+    else:
+        print(copeak_text(peaks, hints, width()) + "\n" + confidence_text(sure, width()), end="")
+
+
+@app.command()
+def quality(store: StoreOption, fleet: FleetOption = None, as_json: JsonOption = False) -> None:
+    """Call out measurements that look wrong; exit 2 where any do."""
+    from consolidate.insight import findings
+    from consolidate.insight.show import quality_json, quality_text
+    from consolidate.pipeline import read, read_fleet
+    from consolidate.store import Store
+
+    samples = Store(store)
+    inputs = read_fleet(samples, fleet)
+    found = findings(read(samples, inputs), inputs.fleet, samples.columns)
+    print(quality_json(found) if as_json else quality_text(found, width()), end="")
+    raise typer.Exit(CHANGES if found else 0)
+
+
+@app.command()
 def plan(
     store: MaybeStore = None,
     fleet: FleetOption = None,

@@ -45,6 +45,7 @@ class Outcome:
     """Everything one run found out."""
 
     inputs: Inputs
+    history: History
     demands: Demands
     result: Result
     plan: Plan
@@ -70,7 +71,7 @@ def run_once(
     tool = f"consolidate {__version__}"
     plan = build_plan(inputs.fleet, demands, inputs.policy, result, tool, as_of_s, told(checked))
     stages.done("plan", f"{len(plan.moves)} moves in {plan.waves} waves")
-    return Outcome(inputs, demands, result, plan)
+    return Outcome(inputs, history, demands, result, plan)
 
 
 def read_fleet(samples: Store | None, fleet: Path | None) -> Inputs:

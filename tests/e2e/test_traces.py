@@ -53,6 +53,45 @@ def test_a_month_of_bitbrains(tmp_path: Path, data: Path) -> None:
     assert proof["lower_bound"] <= proof["cost"] == plan["after"]["hosts"] < 40
 
 
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory, data: Path) -> tuple[Path, Path]:
+    """(store, fleet file) of the Bitbrains month; memory enough for every virtual machine's limit."""
+    folder = tmp_path_factory.mktemp("month")
+    unpack(data / "bitbrains/rnd-2013-8-vm001-150.tar.xz", folder / "trace")
+    assert consolidate("import", "bitbrains", folder / "trace", "--store", folder / "store").code == 0
+    fleet = folder / "fleet.yaml"
+    fleet.write_text(BITBRAINS_HOSTS.replace("256GiB", "512GiB").replace("count: 40", "count: 60"))
+    return folder / "store", fleet
+
+
+def test_plans_made_on_three_weeks_hold_on_the_rest(month: tuple[Path, Path]) -> None:
+    store, fleet = month
+    ran = consolidate("backtest", "--store", store, "--fleet", fleet, "--train", "21d", "--json")
+    assert ran.code == 0, ran.err
+    judged = {one["name"]: one for one in json.loads(ran.out)["judged"]}
+    balanced, clairvoyant = judged["balanced"], judged["clairvoyant"]
+    assert balanced["hosts"] <= 1.15 * clairvoyant["hosts"]
+    assert balanced["violation_rate"] <= balanced["high"] <= 0.01
+    assert clairvoyant["violation_rate"] == 0
+    assert judged["sum of limits"]["hosts"] > balanced["hosts"]
+
+
+def test_what_the_month_says_of_itself(month: tuple[Path, Path]) -> None:
+    store, fleet = month
+    where = ("--store", store, "--fleet", fleet)
+    explained = consolidate("explain", "vm-1", *where)
+    assert (explained.code, "quantile of each of 168 hours" in explained.out) == (0, True), explained.err
+    runway = consolidate("runway", *where, "--json")
+    assert runway.code == 0, runway.err
+    assert json.loads(runway.out)
+    found = consolidate("quality", *where)
+    assert (found.code, "vm-24 memory_bytes" in found.out) == (2, True), found.err
+    insight = consolidate("insight", *where)
+    assert (insight.code, "peak together" in insight.out) == (0, True), insight.err
+    for ran in (explained, found, insight):
+        assert all(len(line) <= 100 for line in ran.out.splitlines())
+
+
 def test_a_day_of_planetlab(tmp_path: Path, data: Path) -> None:
     unpack(data / "planetlab/planetlab-2011-03.tar.xz", tmp_path / "trace", lambda name: "20110303" in name)
     imported, plan = planned(tmp_path, "planetlab", tmp_path / "trace/20110303", PLANETLAB_HOSTS)

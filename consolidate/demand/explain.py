@@ -35,7 +35,7 @@ def explain(history: History, fleet: Fleet, demands: Demands, policy: SizingPoli
         if demand.source == "measured":
             yield from _steps(history, fleet, workload, dimension, demand, policy)
         else:
-            yield f"    reserved             {format_amount(dimension, int(slots.max()))}"
+            yield f"    reserved        {format_amount(dimension, int(slots.max()))}"
 
 
 def _steps(
@@ -47,17 +47,17 @@ def _steps(
     policy: SizingPolicy,
 ) -> Iterator[str]:
     values, at_s = _samples(history, fleet, workload, dimension)
-    yield f"    samples              {len(values):,}, from {_utc(at_s.min())} to {_utc(at_s.max())} UTC"
+    yield f"    samples         {len(values):,}, from {_utc(at_s.min())} to {_utc(at_s.max())} UTC"
     if dimension == "cpu_milli":
-        yield f"    coverage             {demand.coverage:.1%} of {demand.days:.1f} days"
+        yield f"    coverage        {demand.coverage:.1%} of {demand.days:.1f} days"
         rating = next((host.cpu_rating for host in fleet.hosts if host.name == workload.host), 1.0)
         if rating != 1.0:
             yield f"    measured on a host whose cores are rated {rating:g}: amounts are in reference cores"
     points = np.quantile(values, [0.5, 0.95, 0.99, 1.0], method="inverted_cdf")
-    told = ", ".join(
-        f"{word} {_amount(dimension, point)}" for word, point in zip(("p50", "p95", "p99", "max"), points, strict=True)
-    )
-    yield f"    all samples          mean {_amount(dimension, values.mean())}, {told}"
+    p50, p95, p99, most = (_amount(dimension, point) for point in points)
+    yield f"    mean            {_amount(dimension, values.mean())}"
+    yield f"    quantiles       half are at most {p50}, 95 % at most {p95}"
+    yield f"                    99 % at most {p99}, all at most {most}"
     quantile, margin = _rule(dimension, policy)
     slots = demand.amounts[dimension]
     busiest = int(slots.argmax())
@@ -72,14 +72,14 @@ def _steps(
         rule = f"{quantile:.0%} quantile of all samples ({why})"
     rank = max(int(np.ceil(quantile * len(chosen))), 1)
     base = float(np.sort(chosen)[rank - 1])
-    yield f"    rule                 {rule}"
-    yield f"    quantile             sample {rank} of {len(chosen)} in order: {_amount(dimension, base)}"
+    yield f"    rule            {rule}"
+    yield f"    quantile        sample {rank} of {len(chosen)} in order: {_amount(dimension, base)}"
     with_margin = base * (1000 + margin) / 1000
-    yield f"    and {margin / 10:g} % margin       {_amount(dimension, with_margin)}"
+    yield f"    {f'and {margin / 10:g} % margin':15} {_amount(dimension, with_margin)}"
     floor = policy.floor.get(dimension)
     if with_margin < floor:
-        yield f"    raised to the floor  {format_amount(dimension, floor)}"
-    yield f"    reserved             {format_amount(dimension, int(slots[busiest]))}{_range(dimension, slots)}"
+        yield f"    raised to floor {format_amount(dimension, floor)}"
+    yield f"    reserved        {format_amount(dimension, int(slots[busiest]))}{_range(dimension, slots)}"
 
 
 def _samples(

@@ -89,7 +89,7 @@ def test_what_the_month_says_of_itself(month: tuple[Path, Path]) -> None:
     insight = consolidate("insight", *where)
     assert (insight.code, "peak together" in insight.out) == (0, True), insight.err
     for ran in (explained, found, insight):
-        assert all(len(line) <= 100 for line in ran.out.splitlines())
+        assert all(len(line) <= 80 for line in ran.out.splitlines())
 
 
 def test_a_day_of_planetlab(tmp_path: Path, data: Path) -> None:

@@ -95,11 +95,11 @@ def test_every_number_of_an_explanation_follows_from_the_one_before() -> None:
     measured = demand("a", [int(np.ceil(95 * 1.1))], [100])
     measured = measured.__class__(**{**vars(measured), "source": "measured", "coverage": 1.0, "days": 0.35})
     text = "\n".join(explain(history(values), case, {"a": measured}, POLICY, "a"))
-    assert "samples              100, from 2026-06-01 00:00 to 2026-06-01 08:15 UTC" in text
+    assert "samples         100, from 2026-06-01 00:00 to 2026-06-01 08:15 UTC" in text
     assert "cores are rated 2" in text
     assert "95% quantile of all samples (0.3 days of history allow 1 slot)" in text
     assert "sample 95 of 100 in order: 0.10 cores" in text
-    assert "raised to the floor  100 B" in text
+    assert "raised to floor 100 B" in text
 
 
 def test_an_unknown_demand_is_explained_by_its_reason() -> None:

@@ -169,6 +169,7 @@ def explain(
 
     from consolidate.demand import estimate, read_history
     from consolidate.demand.explain import explain as steps
+    from consolidate.demand.harm import find_harm, raise_harmed
     from consolidate.pipeline import read_fleet
     from consolidate.store import Store
 
@@ -179,8 +180,9 @@ def explain(
         close = difflib.get_close_matches(workload, names, n=1)
         raise InputError(f"no workload {workload!r}; " + (f"did you mean {close[0]!r}?" if close else "see `demand`"))
     history = read_history(samples.columns, inputs.fleet)
-    demands = estimate(history, inputs.fleet, inputs.policy.sizing, inputs.stated)
-    lines = list(steps(history, inputs.fleet, demands, inputs.policy.sizing, workload))
+    harm = find_harm(samples.columns, inputs.fleet)
+    demands = raise_harmed(estimate(history, inputs.fleet, inputs.policy.sizing, inputs.stated), harm)
+    lines = list(steps(history, inputs.fleet, demands, inputs.policy.sizing, workload, harm.get(workload)))
     print(json.dumps(lines, indent=1) if as_json else "\n".join(lines))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from consolidate import __version__
 from consolidate.config import Inputs, load_inputs, read_inputs
 from consolidate.demand import History, estimate, read_history
+from consolidate.demand.harm import find_harm, raise_harmed, told_harm
 from consolidate.growth import grown
 from consolidate.model.demand import Demands
 from consolidate.model.series import Columns
@@ -60,6 +61,8 @@ def run_once(
     stages.done("config", f"{len(inputs.fleet.hosts)} hosts, {len(inputs.fleet.workloads)} workloads")
     history = read(samples, inputs)
     demands = estimate(history, inputs.fleet, inputs.policy.sizing, inputs.stated)
+    harm = find_harm(samples.columns, inputs.fleet) if samples is not None else {}
+    demands = raise_harmed(demands, harm)
     if growth_permille:
         demands = grown(demands, 1 + growth_permille / 1000)
     stages.done("demand", f"{len(demands)} workloads")
@@ -69,7 +72,8 @@ def run_once(
     span = samples.span() if samples is not None else None
     as_of_s = span[1] if span is not None else None
     tool = f"consolidate {__version__}"
-    plan = build_plan(inputs.fleet, demands, inputs.policy, result, tool, as_of_s, told(checked))
+    notes = [note for note in (told_harm(harm), told(checked)) if note]
+    plan = build_plan(inputs.fleet, demands, inputs.policy, result, tool, as_of_s, notes)
     stages.done("plan", f"{len(plan.moves)} moves in {plan.waves} waves")
     return Outcome(inputs, history, demands, result, plan)
 
@@ -90,4 +94,5 @@ def read(samples: Store | None, inputs: Inputs) -> History:
 
 def measure(samples: Store | None, inputs: Inputs) -> Demands:
     """Demand of every workload."""
-    return estimate(read(samples, inputs), inputs.fleet, inputs.policy.sizing, inputs.stated)
+    demands = estimate(read(samples, inputs), inputs.fleet, inputs.policy.sizing, inputs.stated)
+    return raise_harmed(demands, find_harm(samples.columns, inputs.fleet)) if samples is not None else demands

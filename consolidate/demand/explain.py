@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.demand.harm import RAISE_PERMILLE, THROTTLED_SHARE, Harm
 from consolidate.demand.history import History
 from consolidate.demand.profile import slot_count
 from consolidate.model.demand import Demand, Demands, Unknown
@@ -16,8 +17,15 @@ from consolidate.model.policy import SizingPolicy
 from consolidate.units import format_amount, format_slot, slot_of_week
 
 
-def explain(history: History, fleet: Fleet, demands: Demands, policy: SizingPolicy, name: str) -> Iterator[str]:
-    """Lines that lead from what was measured to what is reserved."""
+def explain(
+    history: History,
+    fleet: Fleet,
+    demands: Demands,
+    policy: SizingPolicy,
+    name: str,
+    harm: Harm | None = None,
+) -> Iterator[str]:
+    """Lines that lead from what was measured to what is reserved; ``harm`` is what its present limits did to it."""
     workload, demand = next(one for one in fleet.workloads if one.name == name), demands[name]
     where = f"on {workload.host}" if workload.host else "not placed yet"
     yield f"{name}: {workload.os}, {workload.isolation.value}, {where}"
@@ -34,6 +42,9 @@ def explain(history: History, fleet: Fleet, demands: Demands, policy: SizingPoli
         yield f"  {dimension}"
         if demand.source == "measured":
             yield from _steps(history, fleet, workload, dimension, demand, policy)
+            yield from _harmed(dimension, harm)
+            slots_told = format_amount(dimension, int(slots.max()))
+            yield f"    reserved        {slots_told}{_range(dimension, slots)}"
         else:
             yield f"    reserved        {format_amount(dimension, int(slots.max()))}"
 
@@ -79,7 +90,6 @@ def _steps(
     floor = policy.floor.get(dimension)
     if with_margin < floor:
         yield f"    raised to floor {format_amount(dimension, floor)}"
-    yield f"    reserved        {format_amount(dimension, int(slots[busiest]))}{_range(dimension, slots)}"
 
 
 def _samples(
@@ -93,6 +103,17 @@ def _samples(
                 own = amounts.workload == local
                 return amounts.value[own], amounts.at_s[own]
     raise KeyError(workload.name)
+
+
+def _harmed(dimension: str, harm: Harm | None) -> Iterator[str]:
+    if harm is None:
+        return
+    if dimension == "cpu_milli" and harm.throttled_share > THROTTLED_SHARE:
+        why = f"it was throttled in {harm.throttled_share:.0%} of its periods"
+        yield f"    and {RAISE_PERMILLE / 10:g} % more   since {why}"
+    if dimension == "memory_bytes" and harm.oom_kills:
+        why = f"{harm.oom_kills} of its processes were killed for want of memory"
+        yield f"    and {RAISE_PERMILLE / 10:g} % more   since {why}"
 
 
 def _rule(dimension: str, policy: SizingPolicy) -> tuple[float, int]:

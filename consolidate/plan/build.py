@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -46,9 +47,9 @@ def build_plan(
     result: Result,
     tool: str,
     as_of_s: int | None,
-    replayed: str = "",
+    notes: Sequence[str] = (),
 ) -> Plan:
-    """Write the document; ``replayed`` says how the plan would have fared on its own history.
+    """Write the document; ``notes`` are further sentences on what it rests on.
 
     Raises:
         InfeasibleError: where no order of moves reaches the placement without overfilling a host.
@@ -82,7 +83,7 @@ def build_plan(
         partitions=_partitions(fleet, demands, result.placement),
         hosts=_hosts(needs, before, result.placement, reasons),
         refusals=_refusals(fleet, demands),
-        basis=(*basis(fleet, demands, policy), *([replayed] if replayed else [])),
+        basis=(*basis(fleet, demands, policy), *notes),
         unmeasured=tuple(sorted(limited - set(needs.dimensions))),
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from consolidate.demand.explain import explain
+from consolidate.demand.harm import Harm
 from consolidate.demand.history import SOURCES, History, in_memory
 from consolidate.demand.rates import Amounts
 from consolidate.demand.replay import Replay, on_grid, replay
@@ -100,6 +101,15 @@ def test_every_number_of_an_explanation_follows_from_the_one_before() -> None:
     assert "95% quantile of all samples (0.3 days of history allow 1 slot)" in text
     assert "sample 95 of 100 in order: 0.10 cores" in text
     assert "raised to floor 100 B" in text
+
+
+def test_harm_is_explained_where_it_raised_the_size() -> None:
+    case = fleet([host("h1")], [workload("a", "h1")])
+    measured = demand("a", [132], [110]).__class__(**{**vars(demand("a", [132], [110])), "source": "measured"})
+    lines = list(explain(history([100.0] * 3), case, {"a": measured}, POLICY, "a", Harm(0.25, 2)))
+    assert "    and 20 % more   since it was throttled in 25% of its periods" in lines
+    assert "    and 20 % more   since 2 of its processes were killed for want of memory" in lines
+    assert "    reserved        0.13 cores" in lines
 
 
 def test_an_unknown_demand_is_explained_by_its_reason() -> None:

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import click
 import typer
 
 from consolidate.console import (
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Plan, prove and enforce the consolidation of underutilised servers onto fewer hosts.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
 )
@@ -72,11 +70,11 @@ class TraceFormat(enum.StrEnum):
 def main() -> NoReturn:
     """Run a verb; an error the user can mend is one sentence and an exit code."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:  # a wrong option is an error, not a change
-        error.show()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:  # a wrong option is an error, not a change
+        print(f"consolidate: {error.format_message().rstrip('.')}; see consolidate --help", file=sys.stderr)
         sys.exit(1)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         print("consolidate: interrupted", file=sys.stderr)
         sys.exit(130)
     except ConsolidateError as error:

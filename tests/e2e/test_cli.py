@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.support.cli import consolidate
 from tests.support.hosts import contents, make_host
 
@@ -117,6 +122,31 @@ def test_apply_is_dry_until_told_otherwise_and_rollback_takes_it_back(tmp_path: 
     assert back.code == 0, back.err
     stripped = {path: text.strip() for path, text in before.items()}
     assert {path: text.strip() for path, text in contents(root).items()} == stripped
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("plan", "--stor", "x"), ("plan", "--seed", "-1"), ("nonsense",), ("report",), ("serve", "p", "--json")],
+)
+def test_a_wrong_option_is_an_error_and_not_a_change(arguments: tuple[str, ...]) -> None:
+    ran = consolidate(*arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert one_sentence(ran.err)
+    assert ran.err.rstrip().endswith("; see consolidate --help")
+
+
+def test_the_command_starts_without_the_packages_that_only_development_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = {re.split(r"[<>=\[ ]", one)[0].replace("-", "_") for one in project["dependencies"]}
+    imported = set()
+    for path in [*ROOT.glob("consolidate/**/*.py"), *ROOT.glob("collectors/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    ours = {"consolidate", "collectors"}
+    assert {n for n in imported if n not in sys.stdlib_module_names} - ours - {"yaml"} <= named | {"prometheus_client"}
 
 
 def test_help_lists_the_verbs() -> None:

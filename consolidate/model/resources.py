@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-DIMENSIONS = (
-    "cpu_milli",
-    "memory_bytes",
-    "disk_read_bytes_per_s",
-    "disk_write_bytes_per_s",
-    "disk_iops",
-    "net_rx_bytes_per_s",
-    "net_tx_bytes_per_s",
-)
-"""The measured dimensions; others may be added by name (``macos_vms``, ``gpu``)."""
-
 
 @dataclass(frozen=True)
 class Resources:
-    """Integer amounts by dimension. A dimension that is absent is unknown, which is not zero."""
+    """Integer amounts by dimension (``cpu_milli``, ``memory_bytes``, ``disk_iops``, …, or any name of its own).
+
+    A dimension that is absent is unknown, which is not zero.
+    """
 
     amounts: Mapping[str, int] = field(default_factory=dict)
 

@@ -30,11 +30,6 @@ def without_reserve(fleet: Fleet) -> Fleet:
     return Fleet(fleet.hosts, fleet.workloads, rules, fleet.systems, fleet.overheads)
 
 
-def spread_broken(problem: Problem, host_of: np.ndarray) -> bool:
-    """Spread counts what is still to be placed, so only complete assignments are judged by it."""
-    return bool((host_of < 0).any())
-
-
 @given(fleets(), st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
 def test_a_complete_assignment_passes_the_kernels_exactly_where_the_oracle_finds_no_violation(case, random) -> None:

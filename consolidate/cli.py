@@ -27,7 +27,7 @@ from consolidate.console import (
     write,
     write_plan,
 )
-from consolidate.errors import ConsolidateError, InputError
+from consolidate.errors import ConsolidateError, InfeasibleError, InputError
 
 if TYPE_CHECKING:
     from collectors.records import Record
@@ -168,6 +168,8 @@ def explain(
     from consolidate.demand import estimate, read_history
     from consolidate.demand.explain import explain as steps
     from consolidate.demand.harm import find_harm, raise_harmed
+    from consolidate.demand.history import highest
+    from consolidate.demand.subset import fleet_without
     from consolidate.pipeline import read_fleet
     from consolidate.store import Store
 
@@ -177,10 +179,12 @@ def explain(
     if workload not in names:
         close = difflib.get_close_matches(workload, names, n=1)
         raise InputError(f"no workload {workload!r}; " + (f"did you mean {close[0]!r}?" if close else "see `demand`"))
-    history = read_history(samples.columns, inputs.fleet)
-    harm = find_harm(samples.columns, inputs.fleet)
-    demands = raise_harmed(estimate(history, inputs.fleet, inputs.policy.sizing, inputs.stated), harm)
-    lines = list(steps(history, inputs.fleet, demands, inputs.policy.sizing, workload, harm.get(workload)))
+    # Nothing else is read, so that one of thousands is explained at once.
+    alone, sizing = fleet_without(inputs.fleet, {name for name in names if name != workload}), inputs.policy.sizing
+    history, harm = read_history(samples.columns, alone), find_harm(samples.columns, alone)
+    demands = raise_harmed(estimate(history, alone, sizing, inputs.stated), harm)
+    page_cache = highest(samples.columns, "memory_cache_bytes", workload)
+    lines = list(steps(history, alone, demands, sizing, workload, harm.get(workload), page_cache))
     print(json.dumps(lines, indent=1) if as_json else "\n".join(lines))
 
 
@@ -190,12 +194,20 @@ def backtest(
     fleet: FleetOption = None,
     train: Annotated[str, typer.Option(help="Plan on this much of the history, judge on the rest.")] = "21d",
     curve: Annotated[bool, typer.Option(help="Also plan at several quantiles: hosts against risk.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option(help="Also find the least margin that keeps the policy's risk, on the days planned on.")
+    ] = False,
+    splits: Annotated[
+        int, typer.Option(help="Also count in how many random halves of the workloads promises are kept.", min=0)
+    ] = 0,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Plan on the first part of the history and judge the plans on the rest."""
+    from dataclasses import replace
+
     from consolidate.backtest import backtest as judge
-    from consolidate.backtest import risk_curve
+    from consolidate.backtest import calibration, promises_kept, risk_curve
     from consolidate.backtest.show import backtest_json, backtest_text
     from consolidate.demand import read_history
     from consolidate.pipeline import read_fleet
@@ -207,9 +219,17 @@ def backtest(
     inputs = read_fleet(samples, fleet)
     history = read_history(samples.columns, inputs.fleet)
     verdicts = judge(history, inputs.fleet, inputs.policy, days, seed, progress=lambda name: say(f"backtest: {name}"))
+    if calibrate:
+        say("backtest: calibrating")
+        found = calibration(history, inputs.fleet, inputs.policy, days, seed)
+        verdicts = replace(verdicts, judged=(*verdicts.judged, found))
     quantiles = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0) if curve else ()
     points = risk_curve(history, inputs.fleet, inputs.policy, days, quantiles, seed)
-    print(backtest_json(verdicts, points) if as_json else backtest_text(verdicts, points, width()), end="")
+    if splits:
+        say(f"backtest: {splits} random halves")
+    kept = promises_kept(history, inputs.fleet, inputs.policy, days, splits, seed) if splits else None
+    shown = replace(verdicts, promises_kept=kept)
+    print(backtest_json(shown, points) if as_json else backtest_text(shown, points, width()), end="")
 
 
 @app.command()
@@ -240,7 +260,7 @@ def runway(
         demands, placement = checked.demands, checked.result.placement
     elif left_out := len(inputs.fleet.workloads) - len(placement.assignments):
         say(f"runway: {left_out} workloads run nowhere yet and are not counted; give a plan with --plan")
-    runways = fleet_runways(history, inputs.fleet, demands, placement)
+    runways = fleet_runways(history, inputs.fleet, demands, placement, inputs.policy.sizing.time_zone)
     print(growth_json(runways) if as_json else growth_text(runways, width()), end="")
 
 
@@ -297,12 +317,18 @@ def plan(
 ) -> None:
     """Pack the workloads onto as few hosts as the rules allow; exit 2 where that changes anything."""
     from consolidate.pipeline import run_once
+    from consolidate.solve.shortage import infeasible_json
     from consolidate.units import parse_permille
 
     if store is None and fleet is None:
         raise InputError("nothing to plan: give --store, --fleet, or both")
-    with Progress() as stages:
-        outcome = run_once(store, fleet, seed, effort_of(effort), stages, parse_permille(growth))
+    try:
+        with Progress() as stages:
+            outcome = run_once(store, fleet, seed, effort_of(effort), stages, parse_permille(growth))
+    except InfeasibleError as error:
+        if as_json:
+            print(json.dumps(infeasible_json(error), indent=1))
+        raise
     if out is not None:
         write_plan(outcome.plan, out)
     show(outcome.plan, ReportFormat.JSON if as_json else ReportFormat.TEXT, None)

@@ -19,6 +19,7 @@ from consolidate.plan.plan import Plan
 from consolidate.risk import solve_within_risk, told
 from consolidate.solve.solve import Effort, Result
 from consolidate.store import Store
+from consolidate.units import count
 
 
 @dataclass
@@ -58,14 +59,14 @@ def run_once(
     """One run: store → demand → solve → plan; for demand as it is, or grown."""
     samples = Store(store) if store is not None else None
     inputs = read_fleet(samples, fleet)
-    stages.done("config", f"{len(inputs.fleet.hosts)} hosts, {len(inputs.fleet.workloads)} workloads")
+    stages.done("config", f"{count(len(inputs.fleet.hosts), 'host')}, {count(len(inputs.fleet.workloads), 'workload')}")
     history = read(samples, inputs)
     demands = estimate(history, inputs.fleet, inputs.policy.sizing, inputs.stated)
     harm = find_harm(samples.columns, inputs.fleet) if samples is not None else {}
     demands = raise_harmed(demands, harm)
     if growth_permille:
         demands = grown(demands, 1 + growth_permille / 1000)
-    stages.done("demand", f"{len(demands)} workloads")
+    stages.done("demand", count(len(demands), "workload"))
     checked = solve_within_risk(history, inputs.fleet, demands, inputs.policy, seed, effort, stages.progress)
     demands, result = checked.demands, checked.result
     stages.done("solve", f"cost {result.score.cost}, at least {result.bound.cost}")
@@ -74,7 +75,7 @@ def run_once(
     tool = f"consolidate {__version__}"
     notes = [note for note in (told_harm(harm), told(checked)) if note]
     plan = build_plan(inputs.fleet, demands, inputs.policy, result, tool, as_of_s, notes)
-    stages.done("plan", f"{len(plan.moves)} moves in {plan.waves} waves")
+    stages.done("plan", f"{count(len(plan.moves), 'move')} in {count(plan.waves, 'wave')}")
     return Outcome(inputs, history, demands, result, plan)
 
 

@@ -47,7 +47,7 @@ def solve_within_risk(
     repairs = 0
     while True:
         result = solve(fleet, demands, policy.objective, seed, effort, progress)
-        replayed = replay(history, fleet, demands, result.placement)
+        replayed = replay(history, fleet, demands, result.placement, policy.sizing)
         risky = hosts_over(replayed, policy.sizing.risk)
         if not risky or repairs == REPAIRS:
             return Checked(result, demands, replayed, repairs)

@@ -25,6 +25,8 @@ _MOST = 1 << 50
 """A petabyte: sums of a fleet's amounts then stay within 64 bits."""
 _TIME = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _CPU = {"": 1000, "m": 1}
+_COUNTED = frozenset({"workloads", "hosts", "domains"})
+"""Units that are nouns in the plural."""
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z/]*)\s*")
 
 
@@ -75,6 +77,11 @@ def parse_permille(text: str | int | float) -> int:
     return _parse(str(text).strip().removesuffix("%"), {"": 10}, "a percentage", "10%")
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: ``1 host``, ``1,200 hosts``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def format_bytes(amount: int) -> str:
     """Three significant digits and a binary unit: ``13.6 GiB``."""
     value = float(amount)
@@ -100,8 +107,8 @@ def format_amount(dimension: str, amount: int) -> str:
     if dimension.endswith("_bytes"):
         return format_bytes(amount)
     if dimension.endswith("_vms"):
-        return f"{amount} {dimension.removesuffix('_vms')} virtual machine{'s' if amount != 1 else ''}"
-    return f"{amount} {dimension}"
+        return count(amount, f"{dimension.removesuffix('_vms')} virtual machine")
+    return count(amount, dimension.removesuffix("s")) if dimension in _COUNTED else f"{amount} {dimension}"
 
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -3,4 +3,6 @@
 from consolidate.backtest.judge import BackTest as BackTest
 from consolidate.backtest.judge import Judged as Judged
 from consolidate.backtest.judge import backtest as backtest
+from consolidate.backtest.judge import calibration as calibration
+from consolidate.backtest.judge import promises_kept as promises_kept
 from consolidate.backtest.judge import risk_curve as risk_curve

@@ -1,7 +1,7 @@
 """Back-test: size and plan on the first part of a history, freeze the plan, and judge it on the rest.
 
-Nothing of the judged part is used before it is judged. What is promised for it was measured with a rolling origin: the
-same policy, planned on fewer days and judged on those that followed, all before the split. Next to the policies stand
+Nothing of the judged part is used before it is judged, but for one thing: only workloads that ran on both sides of the
+split are planned and judged, so that room left by those that went away hides no violation. Next to the policies stand
 what others do (adding up peaks, 95 % quantiles or limits) and the clairvoyant plan, made from the judged part itself.
 """
 
@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from consolidate.backtest.calibrate import calibrated
+from consolidate.backtest.promise import Promise, promise
 from consolidate.demand import History, estimate
-from consolidate.demand.replay import replay
+from consolidate.demand.replay import DAY_S, replay
+from consolidate.demand.subset import fleet_without
 from consolidate.errors import InfeasibleError, InputError
 from consolidate.model.fleet import Fleet
 from consolidate.model.policy import SIZING_POLICIES, Policy, SizingPolicy
 from consolidate.risk import solve_within_risk, worst_host
 from consolidate.solve.solve import Effort
 
-DAY_S = 86400
 _BARE = SizingPolicy(cpu_margin_permille=0, memory_margin_permille=0, io_margin_permille=0, risk=1.0)
 BASELINES = (
     replace(_BARE, name="sum of maxima", time_aligned=False, cpu_quantile=1.0, io_quantile=1.0),
@@ -39,9 +44,11 @@ class Judged:
     """None where no plan was possible."""
     lower_bound: int | None
     promised: float | None
-    """Violation rate that earlier days, judged in the same way, led to expect; None where there were too few."""
-    kept: float | None
-    """Share of redrawn judged days whose interval holds the promise."""
+    """Violation rate to expect, as the days planned on tell it; None where there were too few."""
+    promised_worst: float | None
+    """The same for the worst block of those days."""
+    kept: bool | None
+    """Whether the interval holds the promise."""
     violation_rate: float
     low: float
     high: float
@@ -61,7 +68,11 @@ class BackTest:
 
     train_days: float
     judged_days: float
+    left_out: tuple[str, ...]
+    """Workloads that were measured on one side of the split only; they are neither planned nor judged."""
     judged: tuple[Judged, ...]
+    promises_kept: float | None = None
+    """By the policy as configured, in how many random halves of the workloads; None where that was not asked."""
 
     def regret(self, one: Judged) -> int | None:
         """Hosts more than the clairvoyant plan needs."""
@@ -84,6 +95,87 @@ def backtest(
         InputError: where the history is too short to be split there.
 
     """
+    split = _split(history, fleet, train_days)
+    chosen = policy.sizing
+    policies = list(SIZING_POLICIES.values())
+    if chosen not in policies:
+        policies = [replace(chosen, name=f"{chosen.name}, as configured"), *policies]
+    verdicts = []
+    for sizing in (*policies, FLAT, *BASELINES, CLAIRVOYANT):
+        progress(sizing.name)
+        # The baselines and the clairvoyant know no headroom: what they reserve is all they keep.
+        bare = sizing in (*BASELINES, CLAIRVOYANT)
+        chosen_fleet = _without_headroom(split.fleet) if bare else split.fleet
+        asked, search = replace(policy, sizing=sizing), effort or Effort()
+        promised = None if bare else promise(split.train, split.fleet, asked, search, split.judged_days)
+        known = replace(split, fleet=chosen_fleet, train=split.rest if sizing is CLAIRVOYANT else split.train)
+        verdicts.append(_judge(known, asked, seed, search, promised))
+    return BackTest(train_days, split.judged_days, split.left_out, tuple(verdicts))
+
+
+def calibration(
+    history: History, fleet: Fleet, policy: Policy, train_days: float, seed: int = 0, effort: Effort | None = None
+) -> Judged:
+    """The policy with the margin that the days planned on ask for, judged like the others.
+
+    Raises:
+        InputError: where the history is too short to be split there.
+
+    """
+    split, search = _split(history, fleet, train_days), effort or Effort()
+    asked = replace(policy, sizing=calibrated(split.train, split.fleet, policy, search, split.judged_days))
+    promised = promise(split.train, split.fleet, asked, search, split.judged_days)
+    return _judge(split, asked, seed, search, promised)
+
+
+def promises_kept(
+    history: History,
+    fleet: Fleet,
+    policy: Policy,
+    train_days: float,
+    splits: int,
+    seed: int = 0,
+    effort: Effort | None = None,
+) -> float | None:
+    """In how many random halves of the workloads the interval holds what was promised; None where nothing was.
+
+    Each half is planned, promised and judged by itself, so that this is how often promises are kept, and not how near
+    a single one came (subsampling, Politis and Romano 1994).
+
+    Raises:
+        InputError: where the history is too short to be split there.
+
+    """
+    split, search = _split(history, fleet, train_days), effort or Effort()
+    random, kept = np.random.default_rng(seed), []
+    for _ in range(splits):
+        chosen = random.permutation(len(split.fleet.workloads)) < len(split.fleet.workloads) / 2
+        half = split.only(chosen)
+        promised = promise(half.train, half.fleet, policy, search, half.judged_days)
+        if promised is not None:
+            kept.append(_judge(half, policy, seed, search, promised).kept is True)
+    return sum(kept) / len(kept) if kept else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """What is planned on and what is judged by."""
+
+    train: History
+    rest: History
+    fleet: Fleet
+    left_out: tuple[str, ...]
+    judged_days: float
+
+    def only(self, kept: NDArray[np.bool_]) -> _Split:
+        """The same of some workloads, shape (workloads,)."""
+        dropped = {one.name for one, stays in zip(self.fleet.workloads, kept, strict=True) if not stays}
+        fleet = fleet_without(self.fleet, dropped)
+        return replace(self, train=self.train.only(kept), rest=self.rest.only(kept), fleet=fleet)
+
+
+def _split(history: History, fleet: Fleet, train_days: float) -> _Split:
+    """A history before and after so many days, of the workloads that were measured on both sides."""
     span = history.span_s()
     cut_s = span[0] + round(train_days * DAY_S) if span is not None else 0
     if span is None or not span[0] < cut_s < span[1] - DAY_S:
@@ -92,58 +184,35 @@ def backtest(
             f"{days:.1f} days of history cannot be split after {train_days:g}; train on fewer days and leave at least "
             "one to judge by"
         )
+    kept = _on_both_sides(history, len(fleet.workloads), cut_s)
+    if not kept.any():
+        raise InputError(f"no workload was measured both before and after {train_days:g} days; split elsewhere")
+    left_out = tuple(one.name for one, stays in zip(fleet.workloads, kept, strict=True) if not stays)
+    if left_out:
+        history, fleet = history.only(kept), fleet_without(fleet, set(left_out))
     train, rest = history.between(span[0], cut_s), history.between(cut_s, span[1] + 1)
-    chosen = policy.sizing
-    policies = list(SIZING_POLICIES.values())
-    if chosen not in policies:
-        policies = [replace(chosen, name=f"{chosen.name}, as configured"), *policies]
-    verdicts = []
-    for sizing in (*policies, FLAT, *BASELINES, CLAIRVOYANT):
-        progress(sizing.name)
-        known = rest if sizing is CLAIRVOYANT else train
-        # The baselines and the clairvoyant know no headroom: what they reserve is all they keep.
-        bare = sizing in (*BASELINES, CLAIRVOYANT)
-        judged_fleet = _without_headroom(fleet) if bare else fleet
-        asked = replace(policy, sizing=sizing)
-        search = effort or Effort()
-        promised = None if bare else _promise(history, cut_s, span[1] - cut_s, judged_fleet, asked, search)
-        verdicts.append(_judge(known, rest, judged_fleet, asked, seed, search, promised))
-    return BackTest(train_days, (span[1] - cut_s) / DAY_S, tuple(verdicts))
+    return _Split(train, rest, fleet, left_out, (span[1] - cut_s) / DAY_S)
 
 
-def _promise(history: History, cut_s: int, judged_s: int, fleet: Fleet, policy: Policy, effort: Effort) -> float | None:
-    """Violation rate over all earlier splits of the same length that leave a quarter of the days to plan on."""
-    span = history.span_s()
-    assert span is not None  # the caller has split it
-    least_s = (cut_s - span[0]) / 4
-    over, judged = 0, 0
-    while (cut_s := cut_s - judged_s) - span[0] >= least_s:
-        known, then = history.between(span[0], cut_s), history.between(cut_s, cut_s + judged_s)
-        demands = estimate(known, fleet, policy.sizing, {})
-        try:
-            plan = solve_within_risk(known, fleet, demands, policy, 0, effort, lambda what, cost: None)
-        except InfeasibleError:
-            return None
-        fared = replay(then, fleet, plan.demands, plan.result.placement)
-        over, judged = over + int(fared.over.sum()), judged + fared.over.size
-    return over / judged if judged else None
+def _on_both_sides(history: History, workloads: int, cut_s: int) -> NDArray[np.bool_]:
+    """Which workloads' CPU was measured before a time and from then on, shape (workloads,)."""
+    kept = np.zeros(workloads, dtype=np.bool_)
+    for part in history.parts():
+        cpu = part.amounts["cpu_milli"]
+        before = np.bincount(cpu.workload[cpu.at_s < cut_s], minlength=len(part.positions))
+        since = np.bincount(cpu.workload[cpu.at_s >= cut_s], minlength=len(part.positions))
+        kept[part.positions] = (before > 0) & (since > 0)
+    return kept
 
 
-def _judge(
-    known: History,
-    rest: History,
-    fleet: Fleet,
-    policy: Policy,
-    seed: int,
-    effort: Effort,
-    promised: float | None = None,
-) -> Judged:
+def _judge(split: _Split, policy: Policy, seed: int, effort: Effort, promised: Promise | None = None) -> Judged:
+    known, fleet = split.train, split.fleet
     demands = estimate(known, fleet, policy.sizing, {})
     try:
         plan = solve_within_risk(known, fleet, demands, policy, seed, effort, lambda what, cost: None)
     except InfeasibleError as error:
-        return Judged(policy.sizing.name, None, None, None, None, 0, 0, 0, 0, 0, 0, "", 0, str(error))
-    fared = replay(rest, fleet, plan.demands, plan.result.placement)
+        return Judged(policy.sizing.name, None, None, None, None, None, 0, 0, 0, 0, 0, 0, "", 0, str(error))
+    fared = replay(split.rest, fleet, plan.demands, plan.result.placement, policy.sizing)
     low, high = fared.interval(seed)
     weeks = fared.share.shape[2] * fared.interval_s / (7 * DAY_S)
     worst, worst_rate = worst_host(fared)
@@ -151,8 +220,9 @@ def _judge(
         policy.sizing.name,
         plan.result.hosts_used,
         plan.result.bound.cost,
-        promised,
-        None if promised is None else fared.share_of_splits_that_hold(promised, seed),
+        None if promised is None else promised.usual,
+        None if promised is None else promised.worst,
+        None if promised is None else low <= promised.usual <= high,
         fared.violation_rate,
         low,
         high,
@@ -173,13 +243,9 @@ def risk_curve(
     history: History, fleet: Fleet, policy: Policy, train_days: float, quantiles: Iterable[float], seed: int = 0
 ) -> list[tuple[float, Judged]]:
     """Hosts against violations as the CPU quantile goes up: the price of risk, measured."""
-    span = history.span_s()
-    if span is None:
-        return []
-    cut_s = span[0] + round(train_days * DAY_S)
-    train, rest = history.between(span[0], cut_s), history.between(cut_s, span[1] + 1)
+    split = _split(history, fleet, train_days)
     points = []
     for quantile in quantiles:
         sizing = replace(policy.sizing, name=f"{quantile:.0%}", cpu_quantile=quantile, risk=1.0)
-        points.append((quantile, _judge(train, rest, fleet, replace(policy, sizing=sizing), seed, Effort())))
+        points.append((quantile, _judge(split, replace(policy, sizing=sizing), seed, Effort())))
     return points

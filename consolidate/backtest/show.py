@@ -21,21 +21,28 @@ def backtest_text(test: BackTest, curve: list[tuple[float, Judged]], width: int)
     """Hosts and violations of every way to plan; the clairvoyant's hosts are the least that could have done."""
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     wide = width >= _WIDE
-    for name in (*_COLUMNS, *(["Worst host"] if wide else [])):
+    for name in (*_COLUMNS, *(["At worst", "Worst host"] if wide else [])):
         table.add_column(name, justify="left" if name in ("Plan", "Worst host") else "right", no_wrap=True)
     for one in test.judged:
-        table.add_row(*_row(one), *([_worst(one)] if wide else []))
+        table.add_row(*_row(one), *(_more(one) if wide else ()))
     console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, emoji=False)
     console.print(
         f"Planned on {test.train_days:g} days, judged on the {test.judged_days:.1f} that followed.\n", markup=False
     )
+    if test.left_out:
+        console.print(
+            f"{len(test.left_out)} workloads ran on one side of the split only and are left out.\n", markup=False
+        )
     console.print(table)
     console.print(
-        "\nOver: share of the host-intervals in which a host lacked something. Promised: what "
-        "earlier days, judged in the same way, led to expect. Excess: by how much, on average. "
-        "The clairvoyant plan was made from the judged days themselves.",
+        "\nOver: share of the host-intervals in which a host lacked something. Promised: what to expect, as blocks of "
+        "the days planned on tell it, each judged by a plan without it; the block in the middle, and the one at worst. "
+        "Excess: by how much, on average. The clairvoyant plan was made from the judged days themselves.",
         markup=False,
     )
+    if test.promises_kept is not None:
+        share = f"{test.promises_kept:.0%} of random halves of the workloads"
+        console.print(f"\nThe configured policy kept its promise in {share}.", markup=False)
     if curve:
         console.print("\nThe price of risk\n")
         console.print(_curve(curve))
@@ -47,7 +54,13 @@ def backtest_json(test: BackTest, curve: list[tuple[float, Judged]]) -> str:
     """The same for programs, with the regret against the clairvoyant plan."""
     judged = [asdict(one) | {"regret_hosts": test.regret(one)} for one in test.judged]
     points = [{"cpu_quantile": quantile} | asdict(one) for quantile, one in curve]
-    document = {"train_days": test.train_days, "judged_days": test.judged_days, "judged": judged, "curve": points}
+    document = {
+        "train_days": test.train_days,
+        "judged_days": test.judged_days,
+        "left_out": test.left_out,
+        "judged": judged,
+        "curve": points,
+    }
     return json.dumps(document, indent=1) + "\n"
 
 
@@ -57,12 +70,21 @@ def _row(one: Judged) -> tuple[Text | str, ...]:
     return (
         Text(one.name),
         str(one.hosts),
-        "–" if one.promised is None else f"{one.promised * 100:.3f}",
+        _percent(one.promised),
         f"{one.violation_rate * 100:.3f}",
         f"{one.low * 100:.3f}–{one.high * 100:.3f}",
         f"{one.minutes_per_week:.0f}",
         f"{one.severity:.0%}",
     )
+
+
+def _more(one: Judged) -> tuple[Text | str, ...]:
+    """What only a wide table has room for."""
+    return (_percent(one.promised_worst), _worst(one))
+
+
+def _percent(rate: float | None) -> str:
+    return "–" if rate is None else f"{rate * 100:.3f}"
 
 
 def _worst(one: Judged) -> Text:

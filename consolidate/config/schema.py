@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from consolidate.config.hours import parse_hours, parse_zone
 from consolidate.errors import InputError
 from consolidate.model.fleet import Hypervisor, Isolation
-from consolidate.model.policy import SIZING_POLICIES, Objective, Policy
+from consolidate.model.policy import SIZING_POLICIES, Objective, Policy, Predictor
 from consolidate.model.resources import Resources
-from consolidate.units import parse_bytes, parse_bytes_per_s, parse_cpu_milli, parse_permille
+from consolidate.units import parse_bytes, parse_bytes_per_s, parse_cpu_milli, parse_duration_s, parse_permille
 
 
 def _amount(parse: Callable[[str | int | float], int]) -> BeforeValidator:
@@ -25,12 +26,25 @@ def _amount(parse: Callable[[str | int | float], int]) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def _words(parse: Callable[[str], object]) -> BeforeValidator:
+    def read(text: object) -> object:
+        try:
+            return parse(str(text))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(read)
+
+
 Cpu = Annotated[int, _amount(parse_cpu_milli)]
 Bytes = Annotated[int, _amount(parse_bytes)]
 Rate = Annotated[int, _amount(parse_bytes_per_s)]
 Permille = Annotated[int, _amount(parse_permille)]
+Seconds = Annotated[int, Field(gt=0), _amount(parse_duration_s)]
 Operations = Annotated[int, Field(ge=0, le=1 << 50)]
 Watts = Annotated[float, Field(ge=0, le=1e6)]
+Hours = Annotated[frozenset[int], _words(parse_hours)]
+Zone = Annotated[str, _words(parse_zone)]
 Patterns = Annotated[list[str], Field(min_length=1)]
 
 
@@ -197,7 +211,16 @@ class PolicySection(Section):
     cpu_margin: Permille | None = None
     memory_margin: Permille | None = None
     io_margin: Permille | None = None
+    predictors: Annotated[list[Predictor], Field(min_length=1)] | None = None
+    sigmas: float | None = Field(default=None, ge=0, le=100)
+    half_life: Seconds | None = None
     time_aligned: bool | None = None
+    found_periods: bool | None = None
+    skip_quiet_days: bool | None = None
+    time_zone: Zone | None = None
+    busy_hours: Hours | None = None
+    """The rest of the week counts as ``off_hours`` says."""
+    off_hours: Permille = 0
     risk: float | None = Field(default=None, ge=0, lt=1)
     min_hours: float | None = Field(default=None, ge=0)
     min_coverage: float | None = Field(default=None, ge=0, le=1)
@@ -214,7 +237,14 @@ class PolicySection(Section):
             "cpu_margin_permille": self.cpu_margin,
             "memory_margin_permille": self.memory_margin,
             "io_margin_permille": self.io_margin,
+            "predictors": None if self.predictors is None else tuple(dict.fromkeys(self.predictors)),
+            "sigmas": self.sigmas,
+            "half_life_days": None if self.half_life is None else self.half_life / 86400,
             "time_aligned": self.time_aligned,
+            "found_periods": self.found_periods,
+            "skip_quiet_days": self.skip_quiet_days,
+            "time_zone": self.time_zone,
+            "counted_permille": self._counted(),
             "risk": self.risk,
             "min_hours": self.min_hours,
             "min_coverage": self.min_coverage,
@@ -222,6 +252,12 @@ class PolicySection(Section):
         own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         sizing = replace(SIZING_POLICIES[self.sizing], **own)
         return Policy(sizing, self.objective, self.electricity_per_kwh, self.currency, self.moves_per_host)
+
+    def _counted(self) -> tuple[int, ...] | None:
+        """What counts of each hour of the week, in permille."""
+        if self.busy_hours is None:
+            return None
+        return tuple(1000 if hour in self.busy_hours else self.off_hours for hour in range(168))
 
 
 class OperatingSystemSection(Section):

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import datetime
+import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.demand.harm import RAISE_PERMILLE, THROTTLED_SHARE, Harm
-from consolidate.demand.history import History
-from consolidate.demand.profile import slot_count
+from consolidate.demand.history import History, Part
+from consolidate.demand.kernels import WIDTH
+from consolidate.demand.predictors import BODY_QUANTILE, PREDICTORS, Samples, moments, overall
+from consolidate.demand.profile import history_s, slot_count
+from consolidate.demand.repeats import DAY_S, quiet_days
+from consolidate.demand.sizing import at_local_times, predictors_of, rounded_up, rule_of, samples_of
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet, Workload
-from consolidate.model.policy import SizingPolicy
-from consolidate.units import format_amount, format_slot, slot_of_week
+from consolidate.model.policy import Predictor, SizingPolicy
+from consolidate.units import format_amount, format_slot
+
+WIDTH_SHOWN = 80
+SHOWN_DAYS = 3
+"""Of quiet days that were left out, so many are named."""
 
 
 def explain(
@@ -24,11 +34,39 @@ def explain(
     policy: SizingPolicy,
     name: str,
     harm: Harm | None = None,
+    page_cache_bytes: int = 0,
 ) -> Iterator[str]:
-    """Lines that lead from what was measured to what is reserved; ``harm`` is what its present limits did to it."""
-    workload, demand = next(one for one in fleet.workloads if one.name == name), demands[name]
+    """Lines that lead from what was measured to what is reserved.
+
+    Args:
+        history: What was measured.
+        fleet: The fleet it was read for.
+        demands: What is reserved.
+        policy: By which it was sized.
+        name: Of the workload.
+        harm: What its present limits did to it.
+        page_cache_bytes: The most it ever held of files; 0 where that was not measured.
+
+    """
+    workload = next(one for one in fleet.workloads if one.name == name)
+    for line in _lines(_Explained(history, fleet, workload, policy), demands[name], harm, page_cache_bytes):
+        yield from textwrap.wrap(line, WIDTH_SHOWN, subsequent_indent=" " * 20) or [""]
+
+
+@dataclass(frozen=True, eq=False)
+class _Explained:
+    """What is explained, from what."""
+
+    history: History
+    fleet: Fleet
+    workload: Workload
+    policy: SizingPolicy
+
+
+def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, page_cache_bytes: int) -> Iterator[str]:
+    workload = subject.workload
     where = f"on {workload.host}" if workload.host else "not placed yet"
-    yield f"{name}: {workload.os}, {workload.isolation.value}, {where}"
+    yield f"{workload.name}: {workload.os}, {workload.isolation.value}, {where}"
     if isinstance(demand, Unknown):
         yield f"  its demand is unknown: {demand.reason}"
         yield "  so it stays where it is, and nothing is moved beside it"
@@ -41,68 +79,140 @@ def explain(
         yield ""
         yield f"  {dimension}"
         if demand.source == "measured":
-            yield from _steps(history, fleet, workload, dimension, demand, policy)
+            yield from _measured(_Step(subject, dimension, demand))
             yield from _harmed(dimension, harm)
-            slots_told = format_amount(dimension, int(slots.max()))
-            yield f"    reserved        {slots_told}{_range(dimension, slots)}"
-        else:
-            yield f"    reserved        {format_amount(dimension, int(slots.max()))}"
+            if dimension == "memory_bytes" and page_cache_bytes:
+                cache = format_amount(dimension, page_cache_bytes)
+                yield f"    page cache      {cache} at most, not counted: it is given back"
+        yield f"    reserved        {_exact(dimension, int(slots.max()))}{_range(dimension, slots)}"
 
 
-def _steps(
-    history: History,
-    fleet: Fleet,
-    workload: Workload,
-    dimension: str,
-    demand: Demand,
-    policy: SizingPolicy,
-) -> Iterator[str]:
-    values, at_s = _samples(history, fleet, workload, dimension)
-    yield f"    samples         {len(values):,}, from {_utc(at_s.min())} to {_utc(at_s.max())} UTC"
-    if dimension == "cpu_milli":
-        yield f"    coverage        {demand.coverage:.1%} of {demand.days:.1f} days"
-        rating = next((host.cpu_rating for host in fleet.hosts if host.name == workload.host), 1.0)
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """What one dimension's steps are told from."""
+
+    subject: _Explained
+    dimension: str
+    demand: Demand
+
+    @property
+    def policy(self) -> SizingPolicy:
+        """By which it was sized."""
+        return self.subject.policy
+
+    def told(self, amount: float) -> str:
+        """An amount with its unit, rounded up."""
+        return _exact(self.dimension, int(rounded_up(np.array(amount))))
+
+    def part(self) -> Part:
+        """The workload alone."""
+        own = np.array([one is self.subject.workload for one in self.subject.fleet.workloads])
+        return next(part for part in self.subject.history.only(own).parts() if len(part.positions))
+
+
+def _measured(step: _Step) -> Iterator[str]:
+    part, dimension, policy = step.part(), step.dimension, step.policy
+    yield from _raw(step, part)
+    length_s = history_s(part.amounts["cpu_milli"], 1)[0]
+    alone = replace(step.subject.fleet, workloads=(step.subject.workload,), rules=())
+    samples = samples_of(part, alone, dimension, length_s, policy)
+    if policy.skip_quiet_days and dimension != "memory_bytes":
+        yield from _quiet(step, part)
+    width = int(samples.slots[0])
+    predicted = {one: PREDICTORS[one](samples)[0, :width] for one in predictors_of(dimension, policy)}
+    largest = np.max(list(predicted.values()), axis=0)
+    counts = np.array(policy.counted_permille if policy.counted_permille and dimension != "memory_bytes" else [1000])
+    busiest = int((np.tile(largest, max(1, len(counts) // width)) * counts).argmax())
+    yield f"    slots           {_slots(step, width)}"
+    if width > 1:
+        held = int((samples.slot == busiest % width).sum())
+        yield f"    busiest         {format_slot(busiest % width, width)}, with {held} samples"
+    for one, profile in predicted.items():
+        words = _told_prediction(one, samples, busiest % width, step)
+        yield f"    {one.value:15} {words}: {step.told(profile[busiest % width])}"
+    base = float(largest[busiest % width])
+    if len(predicted) > 1:
+        yield f"    the largest     {step.told(base)}"
+    if len(counts) > 1:
+        base = base * int(counts[busiest]) / 1000
+        yield f"    that counts     {counts[busiest] / 10:g} % of it at {format_slot(busiest, 168)}: {step.told(base)}"
+    margin = rule_of(dimension, policy)[1]
+    base = base * (1000 + margin) / 1000
+    yield f"    {f'and {margin / 10:g} % margin':15} {step.told(base)}"
+    floor = policy.floor.get(dimension)
+    if base < floor:
+        yield f"    raised to floor {step.told(floor)}"
+
+
+def _raw(step: _Step, part: Part) -> Iterator[str]:
+    """What was measured."""
+    amounts = part.amounts[step.dimension]
+    first, last = (f"{_date(at_s):%Y-%m-%d %H:%M}" for at_s in amounts.at_s[[0, -1]])
+    yield f"    samples         {len(amounts.value):,}, from {first} to {last} UTC"
+    if step.dimension == "cpu_milli":
+        yield f"    coverage        {step.demand.coverage:.1%} of {step.demand.days:.1f} days"
+        home = step.subject.workload.host
+        rating = next((host.cpu_rating for host in step.subject.fleet.hosts if host.name == home), 1.0)
         if rating != 1.0:
             yield f"    measured on a host whose cores are rated {rating:g}: amounts are in reference cores"
-    points = np.quantile(values, [0.5, 0.95, 0.99, 1.0], method="inverted_cdf")
-    p50, p95, p99, most = (_amount(dimension, point) for point in points)
-    yield f"    mean            {_amount(dimension, values.mean())}"
+    points = np.quantile(amounts.value, [0.5, 0.95, 0.99, 1.0], method="inverted_cdf")
+    p50, p95, p99, most = (step.told(point) for point in points)
+    yield f"    mean            {step.told(amounts.value.mean())}"
     yield f"    quantiles       half are at most {p50}, 95 % at most {p95}"
     yield f"                    99 % at most {p99}, all at most {most}"
-    quantile, margin = _rule(dimension, policy)
-    slots = demand.amounts[dimension]
-    busiest = int(slots.argmax())
-    if len(slots) > 1:
-        chosen = values[slot_of_week(at_s) % len(slots) == busiest]
-        rule = (
-            f"{quantile:.0%} quantile of each of {len(slots)} hours; the busiest is {format_slot(busiest, len(slots))}"
-        )
-    else:
-        chosen = values
-        why = "memory has one slot" if dimension == "memory_bytes" else _why_flat(demand, policy)
-        rule = f"{quantile:.0%} quantile of all samples ({why})"
-    rank = max(int(np.ceil(quantile * len(chosen))), 1)
-    base = float(np.sort(chosen)[rank - 1])
-    yield f"    rule            {rule}"
-    yield f"    quantile        sample {rank} of {len(chosen)} in order: {_amount(dimension, base)}"
-    with_margin = base * (1000 + margin) / 1000
-    yield f"    {f'and {margin / 10:g} % margin':15} {_amount(dimension, with_margin)}"
-    floor = policy.floor.get(dimension)
-    if with_margin < floor:
-        yield f"    raised to floor {format_amount(dimension, floor)}"
 
 
-def _samples(
-    history: History, fleet: Fleet, workload: Workload, dimension: str
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Values and times of one workload."""
-    for part in history.parts():
-        for local, position in enumerate(part.positions):
-            if fleet.workloads[position] is workload:
-                amounts = part.amounts[dimension]
-                own = amounts.workload == local
-                return amounts.value[own], amounts.at_s[own]
-    raise KeyError(workload.name)
+def _quiet(step: _Step, part: Part) -> Iterator[str]:
+    """Days that were left out."""
+    left_out, first = quiet_days(at_local_times(part.amounts[step.dimension], step.policy), 1)
+    days = np.flatnonzero(left_out[0]) + first
+    if len(days):
+        named = ", ".join(f"{_date(day * DAY_S):%Y-%m-%d}" for day in days[:SHOWN_DAYS])
+        more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
+        yield f"    left out        {named}{more}: far quieter than others of the weekday"
+
+
+def _slots(step: _Step, width: int) -> str:
+    """How finely time is told apart, and why."""
+    if step.dimension == "memory_bytes":
+        return "one for all hours: what is full stays full"
+    if width == 1:
+        return f"one for all hours: {_why_flat(step)}"
+    zone = "" if step.policy.time_zone == "UTC" else f" in {step.policy.time_zone}"
+    return f"{width}, one for each hour of the {'week' if width == 168 else 'day'}{zone}"
+
+
+def _why_flat(step: _Step) -> str:
+    if not step.policy.time_aligned:
+        return "the policy is not time-aligned"
+    if slot_count(round(step.demand.days * DAY_S)) > 1:
+        return "its load was not found to repeat"
+    return f"{step.demand.days:.1f} days of history allow no more"
+
+
+def _told_prediction(one: Predictor, samples: Samples, slot: int, step: _Step) -> str:
+    """What a prediction for a slot follows from."""
+    here = samples.amounts.value[samples.slot == slot]
+    limit = float(samples.limit[0])
+    limited = f", at most its limit {step.told(limit)}" if np.isfinite(limit) else ""
+    match one:
+        case Predictor.QUANTILE if len(samples.weight) and samples.quantile < 1:
+            return f"{samples.quantile:.0%} by weight, halved every {step.policy.half_life_days:g} days of age"
+        case Predictor.QUANTILE:
+            count = len(here) or len(samples.amounts.value)
+            rank = max(int(np.ceil(samples.quantile * count)), 1)
+            return f"{samples.quantile:.0%}, the sample {rank} of {count} in order"
+        case Predictor.SIGMA:
+            mean, deviation = (moment[0, slot] for moment in moments(samples, samples.slot, WIDTH))
+            cut = f", cut at {step.told(limit)}" if mean + samples.sigmas * deviation > limit else ""
+            return f"mean {step.told(mean)} and {samples.sigmas:g} × {step.told(deviation)}{cut}"
+        case Predictor.LIMIT_QUANTILE:
+            return f"{samples.quantile:.0%} of all samples{limited}"
+        case Predictor.BODY_AND_TAIL:
+            body = float(overall(samples, BODY_QUANTILE)[0, 0])
+            stayed = len(here) > 0 and here.max() <= body
+            above = "kept here" if stayed else "left here"
+            return f"body {step.told(body)} ({BODY_QUANTILE:.0%} of all), {above}"
 
 
 def _harmed(dimension: str, harm: Harm | None) -> Iterator[str]:
@@ -116,30 +226,18 @@ def _harmed(dimension: str, harm: Harm | None) -> Iterator[str]:
         yield f"    and {RAISE_PERMILLE / 10:g} % more   since {why}"
 
 
-def _rule(dimension: str, policy: SizingPolicy) -> tuple[float, int]:
-    if dimension == "cpu_milli":
-        return policy.cpu_quantile, policy.cpu_margin_permille
-    if dimension == "memory_bytes":
-        return policy.memory_quantile, policy.memory_margin_permille
-    return policy.io_quantile, policy.io_margin_permille
-
-
-def _why_flat(demand: Demand, policy: SizingPolicy) -> str:
-    if not policy.time_aligned:
-        return "the policy is not time-aligned"
-    return f"{demand.days:.1f} days of history allow {slot_count(round(demand.days * 86400))} slot"
-
-
 def _range(dimension: str, slots: NDArray[np.int64]) -> str:
     if len(slots) == 1:
         return ""
     quiet = int(slots.argmin())
-    return f" then; least is {format_amount(dimension, int(slots[quiet]))} ({format_slot(quiet, len(slots))})"
+    most, least = format_slot(int(slots.argmax()), len(slots)), format_slot(quiet, len(slots))
+    return f" at {most}; least {_exact(dimension, int(slots[quiet]))} at {least}"
 
 
-def _amount(dimension: str, amount: float) -> str:
-    return format_amount(dimension, int(np.ceil(amount)))
+def _exact(dimension: str, amount: int) -> str:
+    """CPU to the thousandth of a core, so that small amounts can be followed too."""
+    return f"{amount / 1000:.3f} cores" if dimension == "cpu_milli" else format_amount(dimension, amount)
 
 
-def _utc(at_s: np.int64) -> str:
-    return datetime.datetime.fromtimestamp(int(at_s), datetime.UTC).strftime("%Y-%m-%d %H:%M")
+def _date(at_s: np.int64) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(int(at_s), datetime.UTC)

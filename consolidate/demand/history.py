@@ -61,6 +61,14 @@ class History(Protocol):
         """What was measured from a time to before another."""
         ...
 
+    def without(self, start_s: int, end_s: int) -> History:
+        """What was measured before a time, or from another on."""
+        ...
+
+    def only(self, kept: NDArray[np.bool_]) -> History:
+        """Of some workloads only, shape (workloads of the fleet,); they are numbered anew."""
+        ...
+
     def span_s(self) -> tuple[int, int] | None:
         """First and last time of any CPU measurement."""
         ...
@@ -71,19 +79,25 @@ class Parts:
     """A history of parts that are made when they are asked for."""
 
     make: Sequence[Callable[[], Part]]
-    window: tuple[int, int] | None = None
 
     def parts(self) -> Iterator[Part]:
-        """Every part, cut to the window."""
-        for one in self.make:
-            part = one()
-            yield part if self.window is None else _cut(part, *self.window)
+        """Every part."""
+        return (one() for one in self.make)
 
     def between(self, start_s: int, end_s: int) -> Parts:
         """What was measured from a time to before another."""
-        if self.window is not None:
-            start_s, end_s = max(start_s, self.window[0]), min(end_s, self.window[1])
-        return Parts(self.make, (start_s, end_s))
+        return self._each(lambda part: _at(part, lambda at_s: (at_s >= start_s) & (at_s < end_s)))
+
+    def without(self, start_s: int, end_s: int) -> Parts:
+        """What was measured before a time, or from another on."""
+        return self._each(lambda part: _at(part, lambda at_s: (at_s < start_s) | (at_s >= end_s)))
+
+    def only(self, kept: NDArray[np.bool_]) -> Parts:
+        """Of some workloads only, shape (workloads of the fleet,); they are numbered anew."""
+        return self._each(lambda part: _of(part, kept))
+
+    def _each(self, change: Callable[[Part], Part]) -> Parts:
+        return Parts(tuple(functools.partial(_changed, one, change) for one in self.make))
 
     def span_s(self) -> tuple[int, int] | None:
         """First and last time of any CPU measurement."""
@@ -123,12 +137,37 @@ def read_history(read: Reader, fleet: Fleet) -> Parts:
     return Parts(tuple(keep(functools.partial(load, positions)) for positions in chunks))
 
 
-def _cut(part: Part, start_s: int, end_s: int) -> Part:
-    chosen = {}
-    for dimension, one in part.amounts.items():
-        keep = (one.at_s >= start_s) & (one.at_s < end_s)
-        chosen[dimension] = Amounts(one.workload[keep], one.at_s[keep], one.value[keep])
-    return Part(part.positions, chosen)
+def _changed(make: Callable[[], Part], change: Callable[[Part], Part]) -> Part:
+    return change(make())
+
+
+def _at(part: Part, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Part:
+    """A part's samples of some times."""
+    amounts = {name: _where(one, chosen(one.at_s)) for name, one in part.amounts.items()}
+    return Part(part.positions, amounts)
+
+
+def _of(part: Part, kept: NDArray[np.bool_]) -> Part:
+    """A part's workloads that are kept, as the fleet and the part count those that are left."""
+    here, fleet_index = kept[part.positions], np.cumsum(kept) - 1
+    local = np.cumsum(here) - 1
+    amounts = {}
+    for name, one in part.amounts.items():
+        own = _where(one, here[one.workload])
+        amounts[name] = Amounts(local[own.workload], own.at_s, own.value)
+    return Part(fleet_index[part.positions[here]], amounts)
+
+
+def _where(amounts: Amounts, keep: NDArray[np.bool_]) -> Amounts:
+    return Amounts(amounts.workload[keep], amounts.at_s[keep], amounts.value[keep])
+
+
+def highest(read: Reader, metric: str, workload: str) -> int:
+    """Highest sample of a gauge that is no dimension; 0 where there is none."""
+    columns = read(metric, {workload})
+    own = np.array([key.workload != "" and key.name == workload for key in columns.keys], dtype=np.bool_)
+    values = columns.value[own[columns.series]]
+    return int(values.max()) if len(values) else 0
 
 
 def cpu_ratings(fleet: Fleet) -> NDArray[np.float64]:

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from consolidate.demand.kernels import slot_quantiles
 from consolidate.demand.rates import Amounts
-from consolidate.model.demand import SLOT_COUNTS
 
 WEEK_S = 7 * 86400
 DAY_S = 86400
+ALIKE = np.empty(0)
+"""Weights of samples that all count alike."""
 
 
 def slot_count(history_s: int) -> int:
@@ -34,19 +35,20 @@ def history_s(amounts: Amounts, workloads: int) -> tuple[NDArray[np.int64], NDAr
     return length, coverage
 
 
-def quantile_profiles(amounts: Amounts, slots: NDArray[np.int64], quantile: float) -> list[NDArray[np.float64] | None]:
-    """Nearest-rank quantile per workload and slot; None for a workload without samples.
+def quantile_profiles(
+    amounts: Amounts, slots: NDArray[np.int64], quantile: float, weight: NDArray[np.float64] = ALIKE
+) -> NDArray[np.float64]:
+    """Nearest-rank quantile per workload and slot, shape (workloads, 168).
 
     Args:
-        amounts: One dimension of every workload.
-        slots: How many slots each workload's profile has, shape (workloads,).
+        amounts: One dimension of every workload, at local times.
+        slots: How many slots each workload's profile has, shape (workloads,); NaN beyond them.
         quantile: Share of a slot's samples at or below the result; rounded up to a sample, never interpolated.
+        weight: What each sample counts, shape (samples,); empty where all count alike.
 
-    A slot that was never seen takes the quantile over all of the workload's samples.
+    A slot that was never seen takes the quantile over all of the workload's samples; without any, it is NaN.
 
     """
-    sizes = np.bincount(amounts.workload, minlength=len(slots))
-    first = np.cumsum(sizes) - sizes
-    profiles = np.full((len(slots), max(SLOT_COUNTS)), np.nan)
-    slot_quantiles(first, sizes, amounts.at_s, amounts.value, slots, quantile, profiles)
-    return [profiles[index, : slots[index]] if sizes[index] else None for index in range(len(slots))]
+    begin = np.append(0, np.cumsum(np.bincount(amounts.workload, minlength=len(slots))))
+    profiles: NDArray[np.float64] = slot_quantiles(begin, amounts.at_s, amounts.value, weight, slots, quantile)
+    return profiles

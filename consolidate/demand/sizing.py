@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.demand.clock import local_times
 from consolidate.demand.history import History, Part, cpu_ratings
-from consolidate.demand.profile import history_s, quantile_profiles, slot_count
+from consolidate.demand.predictors import Samples, predict, weights
+from consolidate.demand.profile import history_s, slot_count
 from consolidate.demand.rates import Amounts
+from consolidate.demand.repeats import found_slots, quiet_days, without_days
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet, Workload
-from consolidate.model.policy import SizingPolicy
+from consolidate.model.policy import Predictor, SizingPolicy
 
 ESSENTIAL = ("cpu_milli", "memory_bytes")
 """Without these a workload's demand is unknown."""
@@ -40,19 +43,16 @@ def estimate(history: History, fleet: Fleet, policy: SizingPolicy, stated: Mappi
 
     """
     demands: dict[str, Demand | Unknown] = {}
-    ratings = cpu_ratings(fleet)
     for part in history.parts():
-        workloads = [fleet.workloads[position] for position in part.positions]
-        demands |= _estimate(part, workloads, ratings[part.positions], policy)
+        demands |= _estimate(part, fleet, policy)
     return {workload.name: stated.get(workload.name, demands[workload.name]) for workload in fleet.workloads}
 
 
-def _estimate(
-    part: Part, workloads: Sequence[Workload], ratings: NDArray[np.float64], policy: SizingPolicy
-) -> dict[str, Demand | Unknown]:
+def _estimate(part: Part, fleet: Fleet, policy: SizingPolicy) -> dict[str, Demand | Unknown]:
+    workloads = [fleet.workloads[position] for position in part.positions]
+    ratings = cpu_ratings(fleet)[part.positions]
     length_s, coverage = history_s(part.amounts["cpu_milli"], len(workloads))
-    slots = np.array([slot_count(int(one)) if policy.time_aligned else 1 for one in length_s], dtype=np.int64)
-    measured = {dimension: _size(dimension, amounts, slots, policy) for dimension, amounts in part.amounts.items()}
+    measured = {name: _size(part, fleet, name, length_s, policy) for name in part.amounts}
     demands: dict[str, Demand | Unknown] = {}
     for position, workload in enumerate(workloads):
         amounts = {name: profile for name, one in measured.items() if (profile := one.profiles[position]) is not None}
@@ -94,31 +94,88 @@ def _by_limit(workload: Workload, reason: str, rating: float) -> Demand | Unknow
     return Demand(workload.name, amounts, 0.0, 0.0, cpu, float(cpu), source="limit")
 
 
-def _size(
-    dimension: str,
-    amounts: Amounts,
-    slots: NDArray[np.int64],
-    policy: SizingPolicy,
-) -> _Measured:
-    count = len(slots)
+def rule_of(dimension: str, policy: SizingPolicy) -> tuple[float, int]:
+    """Quantile of a dimension, and the margin on top in permille."""
+    if dimension == "cpu_milli":
+        return policy.cpu_quantile, policy.cpu_margin_permille
     if dimension == "memory_bytes":
-        # Not compressible: one slot, the highest ever seen unless told otherwise.
-        profiles = quantile_profiles(amounts, np.ones_like(slots), policy.memory_quantile)
-        margin = policy.memory_margin_permille
-    elif dimension == "cpu_milli":
-        profiles = quantile_profiles(amounts, slots, policy.cpu_quantile)
-        margin = policy.cpu_margin_permille
-    else:
-        profiles = quantile_profiles(amounts, slots, policy.io_quantile)
-        margin = policy.io_margin_permille
-    floor = policy.floor.get(dimension)
-    sized = [
-        None if one is None else np.maximum(np.ceil(one * (1000 + margin) / 1000), floor).astype(np.int64)
-        for one in profiles
+        return policy.memory_quantile, policy.memory_margin_permille
+    return policy.io_quantile, policy.io_margin_permille
+
+
+def predictors_of(dimension: str, policy: SizingPolicy) -> tuple[Predictor, ...]:
+    """Memory is not compressible: its quantile, the highest ever unless told otherwise, and nothing else."""
+    return (Predictor.QUANTILE,) if dimension == "memory_bytes" else policy.predictors
+
+
+def samples_of(part: Part, fleet: Fleet, dimension: str, length_s: NDArray[np.int64], policy: SizingPolicy) -> Samples:
+    """A part's samples of a dimension as they are read for sizing: at local times, quiet days left out.
+
+    Args:
+        part: Some of the fleet's workloads.
+        fleet: For their limits.
+        dimension: Which.
+        length_s: Of each workload's history, shape (workloads of the part,).
+        policy: How to read them.
+
+    """
+    amounts, workloads = part.amounts[dimension], len(part.positions)
+    slots = np.ones(workloads, dtype=np.int64)
+    if dimension != "memory_bytes":
+        amounts = at_local_times(amounts, policy)
+        if policy.skip_quiet_days:
+            amounts = without_days(amounts, *quiet_days(amounts, workloads))
+        if policy.time_aligned:
+            slots = np.array([slot_count(int(one)) for one in length_s], dtype=np.int64)
+        if policy.found_periods:
+            slots = found_slots(amounts, slots)
+    return Samples(
+        amounts,
+        slots,
+        _limits(part, fleet, dimension),
+        rule_of(dimension, policy)[0],
+        policy.sigmas,
+        weights(amounts, policy.half_life_days),
+    )
+
+
+def at_local_times(amounts: Amounts, policy: SizingPolicy) -> Amounts:
+    """Amounts at the times that clocks of the policy's zone showed."""
+    return Amounts(amounts.workload, local_times(amounts.at_s, policy.time_zone), amounts.value)
+
+
+def _limits(part: Part, fleet: Fleet, dimension: str) -> NDArray[np.float64]:
+    """Limit of each of a part's workloads, in reference cores where it is CPU; infinite where there is none."""
+    limits = [fleet.workloads[position].limits.amounts.get(dimension, np.inf) for position in part.positions]
+    scale = cpu_ratings(fleet)[part.positions] if dimension == "cpu_milli" else 1.0
+    return np.asarray(np.array(limits, dtype=np.float64) * scale)
+
+
+def sized(profile: NDArray[np.float64], dimension: str, policy: SizingPolicy) -> NDArray[np.int64]:
+    """A profile with what counts of each hour, its margin and its floor, rounded up; shape (slots,)."""
+    if policy.counted_permille and dimension != "memory_bytes":
+        # Hours of the week count differently, so there is an amount for each of them.
+        profile = np.tile(profile, 168 // len(profile)) * np.array(policy.counted_permille) / 1000
+    margin = rule_of(dimension, policy)[1]
+    return np.maximum(rounded_up(profile * (1000 + margin) / 1000), policy.floor.get(dimension)).astype(np.int64)
+
+
+def rounded_up(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Whole amounts, none smaller; what rounding of floats alone put above one is that one."""
+    return np.asarray(np.ceil(amounts - amounts * 1e-12 - 1e-9))
+
+
+def _size(part: Part, fleet: Fleet, dimension: str, length_s: NDArray[np.int64], policy: SizingPolicy) -> _Measured:
+    samples = samples_of(part, fleet, dimension, length_s, policy)
+    predicted = predict(samples, predictors_of(dimension, policy))
+    profiles = [
+        None if np.isnan(row[0]) else sized(row[:slots], dimension, policy)
+        for row, slots in zip(predicted, samples.slots, strict=True)
     ]
-    mean, highest = np.zeros(count), np.zeros(count)
+    amounts, margin = part.amounts[dimension], rule_of(dimension, policy)[1]
+    mean, highest = np.zeros(len(profiles)), np.zeros(len(profiles))
     seen, first = np.unique(amounts.workload, return_index=True)
     if len(seen):
         mean[seen] = np.add.reduceat(amounts.value, first) / np.diff(np.append(first, len(amounts.value)))
         highest[seen] = np.ceil(np.maximum.reduceat(amounts.value, first) * (1000 + margin) / 1000)
-    return _Measured(sized, mean, highest.astype(np.int64))
+    return _Measured(profiles, mean, highest.astype(np.int64))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.demand.clock import local_times
 from consolidate.demand.history import SOURCES, History, Part
 from consolidate.errors import InputError
 from consolidate.growth.trend import (
@@ -74,7 +75,9 @@ class _Loads:
     """What the same would be if every workload had been measured from its first to its last day."""
 
 
-def fleet_runways(history: History, fleet: Fleet, demands: Demands, placement: Placement) -> tuple[Runway, ...]:
+def fleet_runways(
+    history: History, fleet: Fleet, demands: Demands, placement: Placement, time_zone: str = "UTC"
+) -> tuple[Runway, ...]:
     """Runway of the fleet, of each pool and of each host in use, in each limited and measured dimension; soonest first.
 
     Args:
@@ -82,6 +85,7 @@ def fleet_runways(history: History, fleet: Fleet, demands: Demands, placement: P
         fleet: All its hosts are there to be filled, also those that carry nothing; leave out what will be given back.
         demands: Say in which isolation each workload was measured, and stand in for what was never measured.
         placement: Where the workloads run, or would run.
+        time_zone: Whose hours the demands' slots are.
 
     """
     days = calendar(history)
@@ -91,7 +95,8 @@ def fleet_runways(history: History, fleet: Fleet, demands: Demands, placement: P
     hosts = [host for host in fleet.hosts if host.name in used]
     limited = {dimension for host in fleet.hosts for dimension in host.without_headroom}
     names = tuple(name for name in SOURCES if name in limited and name in days.interval_s)
-    loads = _host_loads(history, days, names, hosts, fleet, demands, placement)
+    costs = [_Costs(fleet, demands, name, time_zone) for name in names]
+    loads = _host_loads(history, days, costs, hosts, fleet, placement)
     runways = [
         runway
         for subject, members in _subjects(fleet, hosts)
@@ -172,18 +177,19 @@ def _days_until(limit: int, level: float | None, slope_per_day: float) -> float 
 def _host_loads(
     history: History,
     days: Calendar,
-    names: Sequence[str],
+    costs: Sequence[_Costs],
     hosts: Sequence[Host],
     fleet: Fleet,
-    demands: Demands,
     placement: Placement,
 ) -> dict[str, _Loads]:
     row_of = {host.name: row for row, host in enumerate(hosts)}
     loads = {}
-    for name in names:
-        shape = (len(hosts), days.days * days.per_day(name))
+    for one in costs:
+        shape = (len(hosts), days.days * days.per_day(one.dimension))
         by_day = (len(hosts), days.days)
-        loads[name] = _Loads(np.zeros(shape), np.zeros(shape, dtype=np.bool_), np.zeros(by_day), np.zeros(by_day))
+        loads[one.dimension] = _Loads(
+            np.zeros(shape), np.zeros(shape, dtype=np.bool_), np.zeros(by_day), np.zeros(by_day)
+        )
     for part in history.parts():
         placed = [
             (local, row_of[assignment.host], fleet.workloads[position], assignment)
@@ -191,8 +197,8 @@ def _host_loads(
             if (assignment := placement.assignments.get(fleet.workloads[position].name)) is not None
             and assignment.host in row_of
         ]
-        for name in names:
-            _add_part(loads[name], part, days, name, _Costs(fleet, demands, name), placed)
+        for one in costs:
+            _add_part(loads[one.dimension], part, days, one.dimension, one, placed)
     return loads
 
 
@@ -203,6 +209,7 @@ class _Costs:
     fleet: Fleet
     demands: Demands
     dimension: str
+    time_zone: str
 
     def on_top(self, workload: Workload, assignment: Assignment) -> tuple[int, int]:
         """Permille and a fixed amount; nothing for a workload whose demand is unknown, since it stays where it is."""
@@ -217,7 +224,7 @@ class _Costs:
         if isinstance(demand, Unknown) or self.dimension not in demand.amounts:
             return np.zeros(len(at_s))
         slots = demand_on(self.fleet, workload, demand, assignment.isolation, (self.dimension,), demand.slots)[0]
-        return np.asarray(slots[slot_of_week(at_s) % len(slots)], dtype=np.float64)
+        return np.asarray(slots[slot_of_week(local_times(at_s, self.time_zone)) % len(slots)], dtype=np.float64)
 
 
 def _add_part(

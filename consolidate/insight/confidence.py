@@ -12,16 +12,16 @@ Stars, each with the least days of history and the least share of it that was me
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from consolidate.demand.subset import fleet_without
 from consolidate.errors import InfeasibleError
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet
 from consolidate.model.policy import Objective
-from consolidate.model.rules import Rule, Spread
 from consolidate.solve.solve import Effort, Result, solve
 
 STARS = ((5, 28.0, 0.95), (4, 14.0, 0.90), (3, 7.0, 0.80), (2, 1.0, 0.50))
@@ -84,7 +84,7 @@ def confidence(
     without: int | None = result.hosts_used
     if weak:
         try:
-            rest = _without(fleet, frozenset(weak))
+            rest = fleet_without(fleet, weak)
             without = solve(rest, demands_of(rest, demands), objective, result.seed, effort).hosts_used
         except InfeasibleError:
             without = None
@@ -119,18 +119,3 @@ def _stars_of(dimension: str, names: Sequence[str], demands: Demands, by_workloa
 
 def _reserved(demand: Demand | Unknown, dimension: str) -> int:
     return demand.peak.get(dimension) if isinstance(demand, Demand) else 0
-
-
-def _without(fleet: Fleet, names: frozenset[str]) -> Fleet:
-    """The fleet as it would be without some workloads, and its rules for those that are left."""
-    workloads = tuple(workload for workload in fleet.workloads if workload.name not in names)
-    return replace(fleet, workloads=workloads, rules=tuple(_rules_without(fleet.rules, names)))
-
-
-def _rules_without(rules: Sequence[Rule], names: frozenset[str]) -> Iterator[Rule]:
-    for rule in rules:
-        left = tuple(name for name in rule.workloads if name not in names)
-        if left and isinstance(rule, Spread):
-            yield replace(rule, workloads=left, domains=min(rule.domains, len(left)))
-        elif left:
-            yield replace(rule, workloads=left)

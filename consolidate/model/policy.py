@@ -17,6 +17,19 @@ class Objective(enum.StrEnum):
     WATTS = "watts"
 
 
+class Predictor(enum.StrEnum):
+    """How CPU, disk and network of a slot are told from its samples; the ways are in ``demand/predictors.py``."""
+
+    QUANTILE = "quantile"
+    """The policy's quantile of the slot's samples."""
+    SIGMA = "n-sigma"
+    """Mean of the slot's samples and so many standard deviations."""
+    LIMIT_QUANTILE = "rc-like"
+    """The policy's quantile of all samples, whatever their hour, but at most the workload's limit."""
+    BODY_AND_TAIL = "body-and-tail"
+    """The highest ever in hours in which the load was ever above its body, the body in all others."""
+
+
 @dataclass(frozen=True)
 class SizingPolicy:
     """How measurements become demand."""
@@ -27,11 +40,25 @@ class SizingPolicy:
     io_quantile: float = 0.95
     memory_quantile: float = 1.0
     """Of all samples; memory is not compressible."""
+    predictors: tuple[Predictor, ...] = (Predictor.QUANTILE,)
+    """For all but memory; of several the one that asks for most."""
+    sigmas: float = 3.0
+    """Standard deviations above the mean, where ``n-sigma`` is asked."""
+    half_life_days: float | None = None
+    """Age at which a sample counts half; without it all count alike. The highest is the highest at any age."""
     cpu_margin_permille: int = 100
     memory_margin_permille: int = 100
     io_margin_permille: int = 100
     time_aligned: bool = True
     """By hour; otherwise one amount for all hours, so that a plan adds up peaks."""
+    found_periods: bool = False
+    """Slots only where the load was found to repeat by week or day, not wherever the history is long enough."""
+    skip_quiet_days: bool = False
+    """Leave out days that were far quieter than others of their weekday, such as holidays."""
+    time_zone: str = "UTC"
+    """Whose hours the slots are; its daylight saving is kept."""
+    counted_permille: tuple[int, ...] = ()
+    """What counts of all but memory in each hour of the week (0 = Monday 00:00, local); empty counts everything."""
     risk: float = 0.01
     """Share of the intervals of the history in which a host may lack something; hosts above it are repaired."""
     floor: Resources = field(default_factory=lambda: Resources({"cpu_milli": 10, "memory_bytes": 16 * 1024**2}))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from unicodedata import category
 
+from consolidate import units
+
+count = units.count
 _OBEYED = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Categories of letters that are not shown but do something."""
 _ISOLATIONS = {
@@ -13,11 +16,6 @@ _ISOLATIONS = {
     "native": ("unchanged on its host", "unchanged on their hosts"),
     "vm": ("virtual machine", "virtual machines"),
 }
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """A number with its noun: ``1 host``, ``1,200 hosts``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def from_to(before: str, after: str) -> tuple[str, str]:

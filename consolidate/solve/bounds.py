@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from consolidate.quiet import native_output_on_stderr
 from consolidate.solve.loads import UNLIMITED
 from consolidate.solve.problem import MAX_PER_HOST, MIN_DOMAINS, Problem
+from consolidate.units import count
 
 _START_SLOTS = 3
 _ROUNDS = 10
@@ -33,8 +35,24 @@ class LowerBound:
 
 def lower_bound(problem: Problem) -> LowerBound:
     """The largest of the bounds."""
-    quick = (_forced(problem), _groups(problem), _clique(problem))
-    return max((*quick, _fluid(problem)), key=lambda bound: bound.cost)
+    quick = max(_forced(problem), _groups(problem), _clique(problem), key=lambda bound: bound.cost)
+    if quick.cost >= int(problem.arrays.cost.sum()):
+        return quick
+    return max(quick, _fluid(problem), key=lambda bound: bound.cost)
+
+
+def add_bounds(bounds: Sequence[LowerBound], kept: int) -> LowerBound:
+    """The bound of a problem whose components have these, and where hosts in none of them cost ``kept`` anyway."""
+    cost = sum(bound.cost for bound in bounds) + kept
+    if len(bounds) == 1:
+        return LowerBound(cost, bounds[0].kind, bounds[0].because)
+    kinds: dict[str, int] = {}
+    for bound in bounds:
+        kinds[bound.kind] = kinds.get(bound.kind, 0) + bound.cost
+    shares = ", ".join(f"{kinds[kind]} by the {kind} bound" for kind in sorted(kinds, key=lambda kind: -kinds[kind]))
+    return LowerBound(
+        cost, "components", f"{len(bounds)} parts of the fleet share no host, so their bounds add up: {shares}"
+    )
 
 
 def _forced(problem: Problem) -> LowerBound:
@@ -55,7 +73,7 @@ def _groups(problem: Problem) -> LowerBound:
         elif kind == MIN_DOMAINS:
             needed = max(needed, bound)
     cost = int(np.sort(arrays.cost)[:needed].sum())
-    return LowerBound(cost, "rules", f"one rule alone keeps its workloads on {needed} hosts")
+    return LowerBound(cost, "rules", f"one rule alone keeps its workloads on {count(needed, 'host')}")
 
 
 def _clique(problem: Problem) -> LowerBound:
@@ -71,7 +89,7 @@ def _clique(problem: Problem) -> LowerBound:
     if not needed:
         return LowerBound(0, "clique", "no workload needs half a host")
     row = int(np.unravel_index(large.argmax(), large.shape)[0])
-    because = f"{needed} workloads each need more than half of any host's {problem.dimensions[row]}"
+    because = f"{count(needed, 'workload')} of which each needs more than half of any host's {problem.dimensions[row]}"
     return LowerBound(int(np.sort(arrays.cost)[:needed].sum()), "clique", because)
 
 

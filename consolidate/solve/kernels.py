@@ -133,7 +133,13 @@ def rules_allow(arrays: Arrays, state: State, item: int, host: int) -> bool:
             if state.on_host[group, host] + members > bound:
                 return False
         elif kind == MAX_HOSTS:
-            if state.on_host[group, host] == 0 and state.spread[group, 0] >= bound:
+            hosts, domains = state.spread[group, 0], state.spread[group, 1]
+            if state.on_host[group, host] == 0:
+                hosts += 1
+            if state.in_domain[group, arrays.domain[host]] == 0:
+                domains += 1
+            # What is licensed for few hosts and must be spread may not use them up in too few domains.
+            if hosts > bound or domains + bound - hosts < arrays.group_domains[group]:
                 return False
         elif kind == MIN_DOMAINS:
             domains = state.spread[group, 1]

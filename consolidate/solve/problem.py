@@ -66,6 +66,8 @@ class Arrays(NamedTuple):
     """(G,)"""
     group_bound: NDArray[np.int64]
     """(G,)"""
+    group_domains: NDArray[np.int64]
+    """(G,): failure domains that a spread among the members of a licence asks for; 0 where none does."""
     group_fixed: NDArray[np.int64]
     """(G, H): members that stay where they are, being of unknown demand."""
 
@@ -109,10 +111,7 @@ def compile_problem(needs: Needs, objective: Objective = Objective.HOSTS) -> Pro
     home = np.array([_home(members, position) for members in items], dtype=np.int64)
     _restrict(fleet, items, variant, home, position, frozen)
     capacity = needs.limits
-    cheapest = _cheapest(variant, demand)
-    weight = _weights(demand[cheapest], capacity)
-    scale = np.maximum(capacity.astype(np.float64).mean(axis=0), 1.0)
-    peak = demand.max(axis=2, initial=0)
+    weight, size, shape = measures(variant, demand, capacity)
     forced = np.array([host.name in frozen for host in fleet.hosts])
     bound = (variant >= 0).sum(axis=1) == 1
     forced[variant[bound].argmax(axis=1)] = True
@@ -121,10 +120,10 @@ def compile_problem(needs: Needs, objective: Objective = Objective.HOSTS) -> Pro
     domains = {name: index for index, name in enumerate(sorted({host.domain for host in fleet.hosts}))}
     arrays = Arrays(
         demand=demand,
-        peak=peak,
+        peak=demand.max(axis=2, initial=0),
         peak_slot=demand.argmax(axis=2).astype(np.int64),
-        shape=_fold(demand) / scale[None, :, None],
-        size=(peak[cheapest] / scale * weight).sum(axis=1),
+        shape=shape,
+        size=size,
         variant=variant,
         capacity=capacity,
         weight=weight,
@@ -138,6 +137,7 @@ def compile_problem(needs: Needs, objective: Objective = Objective.HOSTS) -> Pro
         members_of=members_of,
         group_kind=np.array([_KIND[type(rule)] for rule in groups], dtype=np.int64),
         group_bound=np.array([_bound(rule) for rule in groups], dtype=np.int64),
+        group_domains=_domains_within(groups),
         group_fixed=_fixed_members(groups, unknown, position),
     )
     stays = {w.name: Assignment(w.host, w.isolation) for w in unknown if w.host is not None}
@@ -150,6 +150,17 @@ def compile_problem(needs: Needs, objective: Objective = Objective.HOSTS) -> Pro
         needs.dimensions,
         Placement(stays),
     )
+
+
+def measures(
+    variant: NDArray[np.int32], demand: NDArray[np.int64], capacity: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The `weight`, `size` and `shape` of `Arrays`: how scarce dimensions are, and how large items are by that."""
+    cheapest = _cheapest(variant, demand)
+    weight = _weights(demand[cheapest], capacity)
+    scale = np.maximum(capacity.astype(np.float64).mean(axis=0), 1.0)
+    size = (demand[cheapest].max(axis=2, initial=0) / scale * weight).sum(axis=1)
+    return weight, size, _fold(demand) / scale[None, :, None]
 
 
 _KIND = {AntiAffinity: MAX_PER_HOST, Spread: MIN_DOMAINS, Licence: MAX_HOSTS}
@@ -165,8 +176,22 @@ def _bound(rule: GroupRule) -> int:
             return rule.max_hosts
 
 
+def _domains_within(groups: Sequence[GroupRule]) -> NDArray[np.int64]:
+    """For each licence the most domains that a spread wants of members of that licence alone, shape (G,)."""
+    wanted = np.zeros(len(groups), dtype=np.int64)
+    for index, licence in enumerate(groups):
+        if isinstance(licence, Licence):
+            members = set(licence.workloads)
+            spreads = (one for one in groups if isinstance(one, Spread) and members.issuperset(one.workloads))
+            wanted[index] = max((one.domains for one in spreads), default=0)
+    return wanted
+
+
 def _items(fleet: Fleet, demands: Demands) -> list[tuple[Workload, ...]]:
-    """Workloads of known demand, those of one affinity together (rules that overlap are joined)."""
+    """Workloads of known demand, those of one affinity together (rules that overlap are joined).
+
+    A licence for a single host is an affinity by another name.
+    """
     root = {w.name: w.name for w in fleet.workloads if isinstance(demands[w.name], Demand)}
 
     def find(name: str) -> str:
@@ -176,7 +201,7 @@ def _items(fleet: Fleet, demands: Demands) -> list[tuple[Workload, ...]]:
         return name
 
     for rule in fleet.rules:
-        if isinstance(rule, Affinity):
+        if isinstance(rule, Affinity) or (isinstance(rule, Licence) and rule.max_hosts == 1):
             known = [name for name in rule.workloads if name in root]
             for name in known[1:]:
                 root[find(name)] = find(known[0])

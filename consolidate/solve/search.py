@@ -28,6 +28,13 @@ def cost_of(arrays: Arrays, state: State) -> int:
     return int(arrays.cost[is_on(arrays, state)].sum())
 
 
+def moved(arrays: Arrays, host_of: NDArray[np.int64]) -> tuple[int, int]:
+    """Workloads and bytes that leave their host in an assignment of items to hosts."""
+    away = (arrays.home >= 0) & (host_of != arrays.home)
+    workloads, size = arrays.bulk[away].sum(axis=0).tolist()
+    return workloads, size
+
+
 def complete(arrays: Arrays, state: State, seed: int, patience: int) -> bool:
     """Place what a construction left over, displacing smaller items where need be; False where that fails."""
     usable = np.ones(len(state.occupancy), dtype=np.bool_)

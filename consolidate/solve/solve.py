@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consolidate.errors import InfeasibleError
 from consolidate.model.demand import Demands
@@ -14,18 +15,23 @@ from consolidate.model.isolation import choose_isolation
 from consolidate.model.placement import Assignment, Placement, carry_out, current_placement
 from consolidate.model.policy import Objective
 from consolidate.model.rules import FailureReserve
-from consolidate.solve.bounds import LowerBound, lower_bound
+from consolidate.solve.bounds import LowerBound, add_bounds, lower_bound
+from consolidate.solve.conflict import find_conflict
 from consolidate.solve.construct import starts
 from consolidate.solve.evaluate import Score, evaluate, opening_cost
+from consolidate.solve.exhaust import Budget, Placements, Verdict
 from consolidate.solve.failover import unrecovered
 from consolidate.solve.kernels import State, go_home
 from consolidate.solve.loads import Needs
+from consolidate.solve.presolve import components, join, restrict, tighten
 from consolidate.solve.problem import Problem, compile_problem
-from consolidate.solve.search import Progress, complete, cost_of, empty_hosts, swap_equals
-from consolidate.solve.shortage import explain_broken, explain_unplaced
+from consolidate.solve.search import Progress, complete, cost_of, empty_hosts, moved, swap_equals
+from consolidate.solve.shortage import ConflictError, explain_broken, explain_conflict, explain_unplaced
 
 _ROUNDS = 5
 """Times a result is solved again as the start of the next."""
+_NODES_PER_STEP = 100
+"""Nodes of a complete search that take about as long as a step of patience in emptying a host."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ def solve(
     """Find a placement that is a fixed point: solving its outcome again gives no change.
 
     Raises:
-        InfeasibleError: where no placement was found that keeps the rules; says what is missing.
+        ConflictError: where it is proved that there is no placement; says what cannot hold together.
+        InfeasibleError: where none was found, and nothing is proved; says what was left over.
 
     """
     effort = effort or Effort()
@@ -111,59 +118,102 @@ def _solve_once(
     fleet: Fleet, demands: Demands, objective: Objective, seed: int, effort: Effort, progress: Progress
 ) -> Result:
     needs = Needs(fleet, demands)
-    problem = compile_problem(needs, objective)
+    problem = tighten(compile_problem(needs, objective))
     if not problem.items:
-        return _stay(fleet, demands, objective, seed, effort, lower_bound(problem))
-    _refuse_impossible(problem)
+        return _stay(needs, objective, seed, effort, lower_bound(problem))
+    if (problem.arrays.variant < 0).all(axis=1).any():
+        raise _infeasible(needs, "some workloads have no host left")
+    separate = components(problem)
+    alone = [restrict(problem, component) for component in separate]
     progress("lower bound", 0)
-    bound = lower_bound(problem)
-    statistics: dict[str, int] = {}
-    states: list[tuple[int, int, State]] = []
-    least_left: list[str] = []
-    for order, (name, state) in enumerate(starts(problem.arrays, seed, effort.perturbed_starts)):
-        placed = complete(problem.arrays, state, seed, effort.patience)
-        statistics[name] = cost_of(problem.arrays, state) if placed else -1
-        left = [name for item in np.flatnonzero(state.host_of < 0) for name in problem.items[item]]
-        if left and (not least_left or len(left) < len(least_left)):
-            least_left = left
-        if placed:
-            states.append((statistics[name], order, state))
-            progress(name, min(cost for cost, _, _ in states))
+    bounds = [lower_bound(one) for one in alone]
+    unused = np.ones(len(problem.hosts), dtype=np.bool_)
+    unused[np.concatenate([component.hosts for component in separate])] = False
+    kept = int(problem.arrays.cost[unused & problem.arrays.forced].sum())
+    searched = []
+    for one, bound in zip(alone, bounds, strict=True):
+        searched.append(_search(one, seed, effort, bound, progress))
     placements = [current_placement(fleet)]
-    # The current placement is always searched from: it leads to the fewest moves.
-    promising = sorted(states, key=lambda one: one[:2])[: effort.searched_starts]
-    promising += [one for one in states if one[1] == 0 and one not in promising]
-    for _, _, start in promising:
-        state = start
-        empty_hosts(problem.arrays, state, seed, effort.patience, bound.cost, progress)
-        state = swap_equals(problem.arrays, problem.kind, state)
-        go_home(problem.arrays, state)
-        placements.append(problem.placement(state.host_of))
+    for rank in range(max(len(one.ends) for one in searched)):
+        ends = [one.ends[min(rank, len(one.ends) - 1)] for one in searched if one.ends]
+        if len(ends) == len(searched):
+            placements.append(problem.placement(join(problem, list(zip(separate, ends, strict=True)))))
     placements = [_with_standby(needs, objective, placement) for placement in placements]
     scored = [(evaluate(fleet, demands, placement, objective, needs), placement) for placement in placements]
     score, placement = min(scored, key=lambda one: one[0].key)
     if not score.feasible:
-        raise InfeasibleError(explain_unplaced(needs, least_left) if least_left else explain_broken(score))
-    return Result(placement, score, bound, seed, effort, statistics)
+        left = [name for one in searched for name in one.left]
+        raise _infeasible(needs, explain_unplaced(needs, left) if left else explain_broken(score))
+    return Result(placement, score, add_bounds(bounds, kept), seed, effort, _add_costs(searched, kept))
 
 
-def _stay(fleet: Fleet, demands: Demands, objective: Objective, seed: int, effort: Effort, bound: LowerBound) -> Result:
+@dataclass(frozen=True)
+class _Searched:
+    """What the search of one component came to."""
+
+    ends: Sequence[NDArray[np.int64]]
+    """Host of each item, in the placements found, the best first."""
+    costs: Mapping[str, int]
+    """Cost of each start; -1 where it left something unplaced."""
+    left: Sequence[str]
+    """Workloads without a place where no start found one for all."""
+
+
+def _search(problem: Problem, seed: int, effort: Effort, bound: LowerBound, progress: Progress) -> _Searched:
+    """Build starts, and empty hosts from the promising ones."""
+    arrays = problem.arrays
+    costs: dict[str, int] = {}
+    states: list[tuple[int, int, State]] = []
+    least_left: list[str] = []
+    for order, (name, state) in enumerate(starts(arrays, seed, effort.perturbed_starts)):
+        placed = complete(arrays, state, seed, effort.patience)
+        costs[name] = cost_of(arrays, state) if placed else -1
+        left = [name for item in np.flatnonzero(state.host_of < 0) for name in problem.items[item]]
+        if left and (not least_left or len(left) < len(least_left)):
+            least_left = left
+        if placed:
+            states.append((costs[name], order, state))
+            progress(name, min(cost for cost, _, _ in states))
+    if not states:  # small problems with rules that hang together yield to trying everything
+        every = Placements(arrays, Budget(effort.patience * _NODES_PER_STEP))
+        if every.next() is Verdict.POSSIBLE:
+            costs["every placement in turn"] = cost_of(arrays, every.state)
+            states.append((cost_of(arrays, every.state), len(costs), every.state))
+    # The current placement is always searched from: it leads to the fewest moves.
+    promising = sorted(states, key=lambda one: one[:2])[: effort.searched_starts]
+    promising += [one for one in states if one[1] == 0 and one not in promising]
+    ends: list[tuple[int, int, int, int, NDArray[np.int64]]] = []
+    for _, _, start in promising:
+        state = start
+        empty_hosts(arrays, state, seed, effort.patience, bound.cost, progress)
+        state = swap_equals(arrays, problem.kind, state)
+        go_home(arrays, state)
+        ends.append((cost_of(arrays, state), *moved(arrays, state.host_of), len(ends), state.host_of))
+    return _Searched([end[-1] for end in sorted(ends, key=lambda end: end[:-1])], costs, [] if states else least_left)
+
+
+def _add_costs(searched: Sequence[_Searched], kept: int) -> dict[str, int]:
+    """Cost of each start over all components; -1 where it left something unplaced in one."""
+    names = dict.fromkeys(name for one in searched for name in one.costs)
+    costs = {name: [one.costs.get(name, -1) for one in searched] for name in names}
+    return {name: -1 if -1 in each else sum(each) + kept for name, each in costs.items()}
+
+
+def _infeasible(needs: Needs, otherwise: str) -> InfeasibleError:
+    """The conflict where there is a proof of one; else what the search has to say."""
+    conflict = find_conflict(needs.fleet, needs.demands)
+    return (
+        InfeasibleError(otherwise) if conflict is None else ConflictError(explain_conflict(needs, conflict), conflict)
+    )
+
+
+def _stay(needs: Needs, objective: Objective, seed: int, effort: Effort, bound: LowerBound) -> Result:
     """Nothing of known demand: everything stays."""
-    placement = _with_standby(Needs(fleet, demands), objective, current_placement(fleet))
-    score = evaluate(fleet, demands, placement, objective)
+    placement = _with_standby(needs, objective, current_placement(needs.fleet))
+    score = evaluate(needs.fleet, needs.demands, placement, objective, needs)
     if not score.feasible:
-        raise InfeasibleError(explain_broken(score))
+        raise _infeasible(needs, explain_broken(score))
     return Result(placement, score, bound, seed, effort, {})
-
-
-def _refuse_impossible(problem: Problem) -> None:
-    nowhere = np.flatnonzero((problem.arrays.variant < 0).all(axis=1))
-    if len(nowhere):
-        names = ", ".join(problem.items[int(nowhere[0])])
-        raise InfeasibleError(
-            f"{names} can run on no host: its pins, bans, affinities and whether it may move leave none that shares "
-            "its kernel or offers it a virtual machine; relax one of them, allow another isolation, or add such a host"
-        )
 
 
 def _with_standby(needs: Needs, objective: Objective, placement: Placement) -> Placement:

@@ -79,6 +79,23 @@ def test_the_interval_holds_the_rate_and_narrows_with_more_days() -> None:
     assert np.subtract(*short.interval(0)) < np.subtract(*long.interval(0)) < 0
 
 
+def test_no_violation_at_all_is_not_certainty() -> None:
+    calm = Replay(("a", "b"), ("cpu_milli",), 0, 300, np.zeros((2, 1, 288 * 14)))
+    low, high = calm.interval(seed=0)
+    assert low == 0
+    assert high == pytest.approx(3 / 4 / (7 * 288)), "three of four host-weeks, of one interval each"
+
+
+def test_a_host_that_is_crowded_day_after_day_says_less_than_days_of_many_hosts() -> None:
+    one_host, many_hosts = np.zeros((7, 1, 7 * 288)), np.zeros((7, 1, 7 * 288))
+    one_host[0, 0, ::288] = 2.0
+    many_hosts[np.arange(7), 0, 288 * np.arange(7)] = 2.0
+    names = tuple("abcdefg")
+    crowded, spread = (Replay(names, ("cpu_milli",), 0, 300, share) for share in (one_host, many_hosts))
+    assert crowded.violation_rate == spread.violation_rate
+    assert np.subtract(*crowded.interval(0)) < np.subtract(*spread.interval(0))
+
+
 def test_of_several_samples_in_an_interval_the_highest_counts() -> None:
     amounts = Amounts(np.array([0, 0, 0]), np.array([0, 10, 700]), np.array([1.0, 5.0, 2.0]))
     grid = on_grid(amounts, 1, 0, 300, 4)
@@ -98,8 +115,8 @@ def test_every_number_of_an_explanation_follows_from_the_one_before() -> None:
     text = "\n".join(explain(history(values), case, {"a": measured}, POLICY, "a"))
     assert "samples         100, from 2026-06-01 00:00 to 2026-06-01 08:15 UTC" in text
     assert "cores are rated 2" in text
-    assert "95% quantile of all samples (0.3 days of history allow 1 slot)" in text
-    assert "sample 95 of 100 in order: 0.10 cores" in text
+    assert "slots           one for all hours: 0.3 days of history allow no more" in text
+    assert "quantile        95%, the sample 95 of 100 in order: 0.095 cores" in text
     assert "raised to floor 100 B" in text
 
 
@@ -109,7 +126,7 @@ def test_harm_is_explained_where_it_raised_the_size() -> None:
     lines = list(explain(history([100.0] * 3), case, {"a": measured}, POLICY, "a", Harm(0.25, 2)))
     assert "    and 20 % more   since it was throttled in 25% of its periods" in lines
     assert "    and 20 % more   since 2 of its processes were killed for want of memory" in lines
-    assert "    reserved        0.13 cores" in lines
+    assert "    reserved        0.132 cores" in lines
 
 
 def test_an_unknown_demand_is_explained_by_its_reason() -> None:

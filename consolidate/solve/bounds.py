@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from consolidate.quiet import native_output_on_stderr
+from consolidate.solve.columns.fleet import Captives
 from consolidate.solve.loads import UNLIMITED
 from consolidate.solve.problem import MAX_PER_HOST, MIN_DOMAINS, Problem
 from consolidate.units import count
@@ -33,12 +34,13 @@ class LowerBound:
     because: str
 
 
-def lower_bound(problem: Problem) -> LowerBound:
-    """The largest of the bounds."""
-    quick = max(_forced(problem), _groups(problem), _clique(problem), key=lambda bound: bound.cost)
-    if quick.cost >= int(problem.arrays.cost.sum()):
-        return quick
-    return max(quick, _fluid(problem), key=lambda bound: bound.cost)
+def lower_bound(problem: Problem, captives: Sequence[Captives] = ()) -> LowerBound:
+    """The largest of the bounds; what captives need, where that was found, also strengthens the fluid one."""
+    quick = (_forced(problem), _groups(problem), _clique(problem), *(_columns(one) for one in captives))
+    best = max(quick, key=lambda bound: bound.cost)
+    if best.cost >= int(problem.arrays.cost.sum()):
+        return best
+    return max(best, _fluid(problem, captives), key=lambda bound: bound.cost)
 
 
 def add_bounds(bounds: Sequence[LowerBound], kept: int) -> LowerBound:
@@ -53,6 +55,12 @@ def add_bounds(bounds: Sequence[LowerBound], kept: int) -> LowerBound:
     return LowerBound(
         cost, "components", f"{len(bounds)} parts of the fleet share no host, so their bounds add up: {shares}"
     )
+
+
+def _columns(captives: Captives) -> LowerBound:
+    """Column generation over the patterns in which hosts can carry what runs nowhere else."""
+    who = f"{count(len(captives.items), 'workload')} that run on {count(len(captives.hosts), 'host')} only"
+    return LowerBound(captives.cost, "columns", f"no mix of patterns holds {who} for less")
 
 
 def _forced(problem: Problem) -> LowerBound:
@@ -93,7 +101,7 @@ def _clique(problem: Problem) -> LowerBound:
     return LowerBound(int(np.sort(arrays.cost)[:needed].sum()), "clique", because)
 
 
-def _fluid(problem: Problem) -> LowerBound:
+def _fluid(problem: Problem, captives: Sequence[Captives]) -> LowerBound:
     """Let every item be split among hosts like a liquid, and keep everything else.
 
     Kept are the capacity in every dimension and slot, the overhead of each isolation, what only runs for less at
@@ -102,7 +110,7 @@ def _fluid(problem: Problem) -> LowerBound:
     """
     if not problem.items:
         return LowerBound(0, "fluid", "there is nothing to place")
-    model = _Model(problem)
+    model = _Model(problem, captives)
     cost, steady = 0.0, 0
     for _ in range(_ROUNDS):
         solution = model.solve(whole=False)
@@ -116,15 +124,18 @@ def _fluid(problem: Problem) -> LowerBound:
     if whole is not None and whole.mip_dual_bound is not None:
         cost = max(cost, float(whole.mip_dual_bound))
     because = "even if every workload could be split among hosts like a liquid, less would not hold them"
+    if captives:
+        bound = " and ".join(f"{len(one.items)} of them need {one.cost} on {len(one.hosts)} hosts" for one in captives)
+        because += f"; {bound} by column generation"
     return LowerBound(int(np.ceil(cost - _TOLERANCE * max(1.0, cost))), "fluid", because)
 
 
 class _Model:
     """The relaxation. Columns: y (host on), k (hosts of a kind on), z (share away in a kind), n (share at home)."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, captives: Sequence[Captives]) -> None:
         arrays = problem.arrays
-        self.arrays = arrays
+        self.arrays, self.captives = arrays, captives
         self.kind_of = problem.kind
         self.hosts, self.items = len(problem.hosts), len(problem.items)
         self.kinds = int(problem.kind.max()) + 1
@@ -242,4 +253,13 @@ class _Model:
             LinearConstraint(placed, 1.0, 1.0),
             LinearConstraint(counted, 0.0, 0.0),
             LinearConstraint(only_if_on, -np.inf, 0.0),
+            *(self._captive_row(one) for one in self.captives),
         ]
+
+    def _captive_row(self, captives: Captives) -> LinearConstraint:
+        """Hosts that captives can run on cost at least what these need."""
+        row = sparse.csr_matrix(
+            (self.arrays.cost[captives.hosts], (np.zeros(len(captives.hosts), dtype=np.int64), captives.hosts)),
+            shape=(1, self.columns),
+        )
+        return LinearConstraint(row, float(captives.cost), np.inf)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.solve.columns.fleet import Captives, place_captives
 from consolidate.solve.kernels import State, empty_state, fill_host, fits, insert_all, place, rules_allow
-from consolidate.solve.problem import MAX_HOSTS, Arrays
+from consolidate.solve.problem import MAX_HOSTS, Arrays, Problem
 
 
 def starts(arrays: Arrays, seed: int, perturbed: int) -> Iterator[tuple[str, State]]:
@@ -27,6 +28,17 @@ def starts(arrays: Arrays, seed: int, perturbed: int) -> Iterator[tuple[str, Sta
     for number in range(perturbed):
         order = _host_orders(arrays)[number % 2][1]
         yield f"fill hosts, perturbed {number + 1}", _fill(arrays, order, random.uniform(0.8, 1.25, len(plain)))
+
+
+def captive_starts(problem: Problem, captives: Sequence[Captives]) -> Iterator[tuple[str, State]]:
+    """Yield starts in which column generation has placed what runs on few hosts only, and all else fills up."""
+    arrays = problem.arrays
+    if any(one.host_of is not None for one in captives):
+        for name, order in _host_orders(arrays)[:2]:
+            state = place_captives(problem, captives)
+            on = state.occupancy[order] > 0
+            _fill_up(arrays, state, np.concatenate([order[on], order[~on]]), np.ones(len(arrays.size)))
+            yield f"captives by columns, {name}", state
 
 
 def by_size(arrays: Arrays) -> NDArray[np.int64]:
@@ -63,18 +75,22 @@ def _best_fit(arrays: Arrays) -> State:
 def _fill(arrays: Arrays, order: NDArray[np.int64], noise: NDArray[np.float64]) -> State:
     state = empty_state(arrays)
     _place_bound(arrays, state)
+    _fill_up(arrays, state, order, noise)
+    return state
+
+
+def _fill_up(arrays: Arrays, state: State, order: NDArray[np.int64], noise: NDArray[np.float64]) -> None:
     for host in order.tolist():
         if (state.host_of >= 0).all():
             break
         fill_host(arrays, state, host, noise)
-    return state
 
 
 def _place_bound(arrays: Arrays, state: State) -> None:
     """What has little choice comes first, or others would take its room: one host only, or few licensed ones."""
     for item in np.flatnonzero((arrays.variant >= 0).sum(axis=1) == 1).tolist():
         host = int(arrays.variant[item].argmax())
-        if fits(arrays, state, item, host) and rules_allow(arrays, state, item, host):
+        if state.host_of[item] < 0 and fits(arrays, state, item, host) and rules_allow(arrays, state, item, host):
             place(arrays, state, item, host)
     order = by_size(arrays)
     insert_all(arrays, state, order[_licensed(arrays)[order]])

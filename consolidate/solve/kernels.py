@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from consolidate.solve.compiled import inlined, kernel
 from consolidate.solve.problem import MAX_HOSTS, MAX_PER_HOST, MIN_DOMAINS, Arrays
 
 NONE = -1
@@ -91,7 +92,7 @@ def copy_state(source: State, target: State) -> None:
     target.spread[:] = source.spread
 
 
-@njit(cache=True)
+@inlined
 def fits(arrays: Arrays, state: State, item: int, host: int) -> bool:
     """Whether an item's demand fits beside a host's load in every dimension and slot.
 
@@ -123,7 +124,7 @@ def fits(arrays: Arrays, state: State, item: int, host: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@inlined
 def rules_allow(arrays: Arrays, state: State, item: int, host: int) -> bool:
     """Whether placing an item keeps every group rule, or leaves enough unplaced members to keep it."""
     for index in range(arrays.group_start[item], arrays.group_start[item + 1]):
@@ -150,7 +151,7 @@ def rules_allow(arrays: Arrays, state: State, item: int, host: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@kernel
 def place(arrays: Arrays, state: State, item: int, host: int) -> None:
     """Put an unplaced item on a host."""
     variant = arrays.variant[item, host]
@@ -181,7 +182,7 @@ def place(arrays: Arrays, state: State, item: int, host: int) -> None:
         state.spread[group, 2] -= members
 
 
-@njit(cache=True)
+@kernel
 def remove(arrays: Arrays, state: State, item: int) -> None:
     """Take a placed item off its host."""
     host = state.host_of[item]
@@ -216,7 +217,7 @@ def remove(arrays: Arrays, state: State, item: int) -> None:
             state.spread[group, 1] -= 1
 
 
-@njit(cache=True)
+@inlined
 def affinity_to(arrays: Arrays, state: State, item: int, host: int) -> np.float64:
     """Weighted dot product of an item's demand with what a host has left: high where they complement each other.
 
@@ -235,7 +236,7 @@ def affinity_to(arrays: Arrays, state: State, item: int, host: int) -> np.float6
     return np.float64(total / blocks)
 
 
-@njit(cache=True)
+@inlined
 def rise(arrays: Arrays, state: State, item: int, host: int) -> np.float64:
     """How much an item raises a host's peaks, less a quarter of how full it already is: low is a good fit."""
     variant = arrays.variant[item, host]
@@ -250,7 +251,7 @@ def rise(arrays: Arrays, state: State, item: int, host: int) -> np.float64:
     return total
 
 
-@njit(cache=True)
+@kernel
 def fill_host(arrays: Arrays, state: State, host: int, noise: NDArray[np.float64]) -> None:
     """Bin-centric construction: keep adding the fitting item with the highest affinity (larger ones preferred)."""
     while True:
@@ -268,10 +269,13 @@ def fill_host(arrays: Arrays, state: State, host: int, noise: NDArray[np.float64
         place(arrays, state, best, host)
 
 
-@njit(cache=True)
+@kernel
 def best_host(arrays: Arrays, state: State, item: int) -> int:
     """Host on which an item fits best, or -1; a host that is on is always better than one that is not."""
     best, best_score, best_on = NONE, np.inf, False
+    dearest = np.int64(1)
+    for cost in arrays.cost:
+        dearest = max(dearest, cost)
     for host in range(len(state.occupancy)):
         on = state.occupancy[host] > 0 or arrays.forced[host]
         if best_on and not on:
@@ -280,7 +284,7 @@ def best_host(arrays: Arrays, state: State, item: int) -> int:
             continue
         score = rise(arrays, state, item, host)
         if not on:
-            score += arrays.cost[host] / max(arrays.cost.max(), 1)
+            score += arrays.cost[host] / dearest
         if host == arrays.home[item]:
             score -= HOME_BONUS
         if score < best_score or (on and not best_on):
@@ -288,7 +292,7 @@ def best_host(arrays: Arrays, state: State, item: int) -> int:
     return best
 
 
-@njit(cache=True)
+@kernel
 def insert_all(arrays: Arrays, state: State, order: NDArray[np.int64]) -> int:
     """Best fit in a given order; return how many items found no place."""
     left = 0
@@ -302,7 +306,7 @@ def insert_all(arrays: Arrays, state: State, order: NDArray[np.int64]) -> int:
     return left
 
 
-@njit(cache=True)
+@inlined
 def _next(random: NDArray[np.uint64]) -> np.uint64:
     """xorshift64*: a generator whose state is ours, so that a seed means the same everywhere."""
     x = random[0]
@@ -313,12 +317,12 @@ def _next(random: NDArray[np.uint64]) -> np.uint64:
     return np.uint64(x * np.uint64(2685821657736338717))
 
 
-@njit(cache=True)
+@inlined
 def _below(random: NDArray[np.uint64], bound: int) -> int:
     return int(np.int64((_next(random) >> np.uint64(33)) % np.uint64(bound)))
 
 
-@njit(cache=True)
+@kernel
 def _largest_unplaced(arrays: Arrays, state: State, tabu: NDArray[np.int64], now: int) -> int:
     best, best_size = NONE, -1.0
     for item in range(len(state.host_of)):
@@ -327,7 +331,7 @@ def _largest_unplaced(arrays: Arrays, state: State, tabu: NDArray[np.int64], now
     return best
 
 
-@njit(cache=True)
+@inlined
 def _fits_instead(arrays: Arrays, state: State, item: int, out: int, host: int) -> bool:
     """Whether an item fits on a host once another has left; first judged where the item peaks."""
     new, old = arrays.variant[item, host], arrays.variant[out, host]
@@ -347,7 +351,7 @@ def _fits_instead(arrays: Arrays, state: State, item: int, out: int, host: int) 
     return True
 
 
-@njit(cache=True)
+@kernel
 def _rules_allow_instead(arrays: Arrays, state: State, item: int, out: int, host: int) -> bool:
     """Whether the group rules allow an item on a host once another has left."""
     if arrays.group_start[item] == arrays.group_start[item + 1]:
@@ -358,7 +362,7 @@ def _rules_allow_instead(arrays: Arrays, state: State, item: int, out: int, host
     return allowed
 
 
-@njit(cache=True)
+@kernel
 def _swap_in(
     arrays: Arrays, state: State, item: int, usable: NDArray[np.bool_], tabu: NDArray[np.int64], now: int
 ) -> int:
@@ -385,7 +389,7 @@ def _swap_in(
     return best_out
 
 
-@njit(cache=True)
+@kernel
 def _best_usable(arrays: Arrays, state: State, item: int, usable: NDArray[np.bool_]) -> int:
     best, best_score = NONE, np.inf
     for host in range(len(state.occupancy)):
@@ -398,7 +402,7 @@ def _best_usable(arrays: Arrays, state: State, item: int, usable: NDArray[np.boo
     return best
 
 
-@njit(cache=True)
+@kernel
 def repack(
     arrays: Arrays,
     state: State,
@@ -448,7 +452,7 @@ def repack(
     return bool(unplaced == 0)
 
 
-@njit(cache=True)
+@kernel
 def _shake(arrays: Arrays, state: State, usable: NDArray[np.bool_], random: NDArray[np.uint64]) -> None:
     """Shift a few random items between usable hosts, so that the room left lies elsewhere."""
     items, hosts = arrays.variant.shape
@@ -464,7 +468,7 @@ def _shake(arrays: Arrays, state: State, usable: NDArray[np.bool_], random: NDAr
             place(arrays, state, item, source)
 
 
-@njit(cache=True)
+@kernel
 def go_home(arrays: Arrays, state: State) -> int:
     """Return moved items to the host they run on now, where it stays on and has room; return how many."""
     returned = 0
@@ -481,7 +485,7 @@ def go_home(arrays: Arrays, state: State) -> int:
     return returned
 
 
-@njit(cache=True)
+@kernel
 def relocate(arrays: Arrays, source: State, target: NDArray[np.int64], order: NDArray[np.int64], into: State) -> bool:
     """Fill an empty state from a complete one, each host's contents on its target; False where one is barred."""
     for item in order:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,8 +17,9 @@ from consolidate.model.placement import Assignment, Placement, carry_out, curren
 from consolidate.model.policy import Objective
 from consolidate.model.rules import FailureReserve
 from consolidate.solve.bounds import LowerBound, add_bounds, lower_bound
+from consolidate.solve.columns.fleet import Captives, find_captives
 from consolidate.solve.conflict import find_conflict
-from consolidate.solve.construct import starts
+from consolidate.solve.construct import captive_starts, starts
 from consolidate.solve.evaluate import Score, evaluate, opening_cost
 from consolidate.solve.exhaust import Budget, Placements, Verdict
 from consolidate.solve.failover import unrecovered
@@ -87,7 +89,7 @@ def solve(
 
     """
     effort = effort or Effort()
-    best = _solve_once(fleet, demands, objective, seed, effort, progress)
+    best = _solve_once(fleet, demands, objective, seed, effort, progress, columns=True)
     for _ in range(_ROUNDS):
         after, demands_after = carry_out(fleet, demands, best.placement)
         again = _solve_once(after, demands_after, objective, seed, effort, progress)
@@ -115,8 +117,15 @@ def _adopt(fleet: Fleet, demands: Demands, objective: Objective, again: Result, 
 
 
 def _solve_once(
-    fleet: Fleet, demands: Demands, objective: Objective, seed: int, effort: Effort, progress: Progress
+    fleet: Fleet,
+    demands: Demands,
+    objective: Objective,
+    seed: int,
+    effort: Effort,
+    progress: Progress,
+    columns: bool = False,
 ) -> Result:
+    """Solve as it stands; with column generation, which takes seconds, only once: its bound holds for all rounds."""
     needs = Needs(fleet, demands)
     problem = tighten(compile_problem(needs, objective))
     if not problem.items:
@@ -126,13 +135,14 @@ def _solve_once(
     separate = components(problem)
     alone = [restrict(problem, component) for component in separate]
     progress("lower bound", 0)
-    bounds = [lower_bound(one) for one in alone]
+    captives = [find_captives(one, seed) if columns else () for one in alone]
+    bounds = [lower_bound(one, confined) for one, confined in zip(alone, captives, strict=True)]
     unused = np.ones(len(problem.hosts), dtype=np.bool_)
     unused[np.concatenate([component.hosts for component in separate])] = False
     kept = int(problem.arrays.cost[unused & problem.arrays.forced].sum())
     searched = []
-    for one, bound in zip(alone, bounds, strict=True):
-        searched.append(_search(one, seed, effort, bound, progress))
+    for one, confined, bound in zip(alone, captives, bounds, strict=True):
+        searched.append(_search(one, confined, seed, effort, bound, progress))
     placements = [current_placement(fleet)]
     for rank in range(max(len(one.ends) for one in searched)):
         ends = [one.ends[min(rank, len(one.ends) - 1)] for one in searched if one.ends]
@@ -159,13 +169,17 @@ class _Searched:
     """Workloads without a place where no start found one for all."""
 
 
-def _search(problem: Problem, seed: int, effort: Effort, bound: LowerBound, progress: Progress) -> _Searched:
+def _search(
+    problem: Problem, captives: Sequence[Captives], seed: int, effort: Effort, bound: LowerBound, progress: Progress
+) -> _Searched:
     """Build starts, and empty hosts from the promising ones."""
     arrays = problem.arrays
     costs: dict[str, int] = {}
     states: list[tuple[int, int, State]] = []
     least_left: list[str] = []
-    for order, (name, state) in enumerate(starts(arrays, seed, effort.perturbed_starts)):
+    confined = dict(captive_starts(problem, captives))
+    every = itertools.chain(starts(arrays, seed, effort.perturbed_starts), confined.items())
+    for order, (name, state) in enumerate(every):
         placed = complete(arrays, state, seed, effort.patience)
         costs[name] = cost_of(arrays, state) if placed else -1
         left = [name for item in np.flatnonzero(state.host_of < 0) for name in problem.items[item]]
@@ -175,13 +189,14 @@ def _search(problem: Problem, seed: int, effort: Effort, bound: LowerBound, prog
             states.append((costs[name], order, state))
             progress(name, min(cost for cost, _, _ in states))
     if not states:  # small problems with rules that hang together yield to trying everything
-        every = Placements(arrays, Budget(effort.patience * _NODES_PER_STEP))
-        if every.next() is Verdict.POSSIBLE:
-            costs["every placement in turn"] = cost_of(arrays, every.state)
-            states.append((cost_of(arrays, every.state), len(costs), every.state))
-    # The current placement is always searched from: it leads to the fewest moves.
-    promising = sorted(states, key=lambda one: one[:2])[: effort.searched_starts]
-    promising += [one for one in states if one[1] == 0 and one not in promising]
+        tried = Placements(arrays, Budget(effort.patience * _NODES_PER_STEP))
+        if tried.next() is Verdict.POSSIBLE:
+            costs["every placement in turn"] = cost_of(arrays, tried.state)
+            states.append((cost_of(arrays, tried.state), len(costs), tried.state))
+    # The current placement is always searched from: it leads to the fewest moves. So are the captives' starts.
+    ranked = sorted(states, key=lambda one: one[:2])
+    always = {0, *(order for order, name in enumerate(costs) if name in confined)}
+    promising = [one for rank, one in enumerate(ranked) if rank < effort.searched_starts or one[1] in always]
     ends: list[tuple[int, int, int, int, NDArray[np.int64]]] = []
     for _, _, start in promising:
         state = start

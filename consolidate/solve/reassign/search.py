@@ -1,0 +1,146 @@
+"""The search of one worker: annealing sweeps, each from the best placement so far, until a clock runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consolidate.solve.reassign.anneal import MOST_FORCE, Climate, anneal, press, seeded
+from consolidate.solve.reassign.bounds import lower_bound
+from consolidate.solve.reassign.problem import Reassignment, overload_units
+from consolidate.solve.reassign.score import score
+from consolidate.solve.reassign.state import State, new_state
+
+Clock = Callable[[], float]
+"""Share of the budget that is spent, from 0 to 1; called again after every burst of steps."""
+Report = Callable[[float, int, NDArray[np.int64]], None]
+"""Called with the share spent, the cost and the placement whenever there is a better one."""
+
+_STEPS = 20
+"""Steps for each item between two looks at the clock and at the capacities."""
+_BURST = (20_000, 200_000)
+"""Fewest and most steps between two looks."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One cooling, from ``start`` to ``end`` of the budget."""
+
+    start: float
+    end: float
+    hot: float
+    """Temperature at first, in units of `Weather.heat`."""
+    cold: float
+    """Temperature at last."""
+
+
+SWEEPS = (Sweep(0.0, 0.85, 1.0, 1e-3), Sweep(0.85, 1.0, 1e-2, 1e-4))
+WALLED = Sweep(0.0, 1.0, 1.0, 1e-4)
+"""The one sweep of a problem that is cooled in parts."""
+INFEASIBLE = 2**62
+"""Cost of a placement that exceeds a capacity."""
+
+
+class Weather:
+    """How hot it is, by how much of a sweep is done, in units that the problem itself sets."""
+
+    _HEAT = 0.12
+    """A sweep starts at this share of what a mean item weighs in a host of mean occupancy."""
+    _PRICE = (1.0, 0.01)
+    """Price of all transient room at first and at last, in units of all that there is to gain."""
+    _PRICED = 0.8
+    """Share of a sweep after which transient room is free."""
+    _FORCE = (0.5, 3.0)
+    """Cost of a unit over capacity, at first and at last, in units of the cost of one over soft capacity."""
+    _GROWTH, _DECAY = 1.02, 0.998
+    """Factors of the force on a capacity at each look, where it is exceeded and where not."""
+    _WALL = 0.95
+    """Share of the first sweep after which capacities are walls; they are for all of the later ones."""
+    _HOLD = 0.85
+    """Share of a sweep after which force does not wane."""
+
+    def __init__(self, problem: Reassignment, start: NDArray[np.int64], cost: int, heat: float = 1.0) -> None:
+        self.unit = overload_units(problem)
+        self.heat = heat * self._HEAT * problem.reach[:-1].mean() * problem.hosts / max(problem.items, 1)
+        room = np.maximum(problem.capacity - new_state(problem, start).charged, 0).sum(axis=0)
+        share = problem.demand[:, problem.transient] / np.maximum(room[problem.transient], 1)
+        self.price = np.append(share.sum(axis=1)[problem.variant[:-1].max(axis=1)], 0.0) * max(
+            cost - lower_bound(problem), 0
+        )
+        self.force = np.ones(problem.capacity.shape)
+
+    def at(self, sweep: Sweep, done: float) -> Climate:
+        """The climate when so much of a sweep is done."""
+        temperature = max(self.heat * sweep.hot * (sweep.cold / sweep.hot) ** done, 1e-9)
+        first, last = self._PRICE
+        fall = done / self._PRICED
+        price = self.price * (first * (last / first) ** fall * sweep.hot if fall < 1 else 0.0)
+        price[-1] = price.max()
+        low, high = self._FORCE
+        soft = sweep is SWEEPS[0] and done < self._WALL
+        force = self.force * (low * (high / low) ** done) if soft else np.full_like(self.force, MOST_FORCE)
+        return Climate(temperature, price, np.ceil(force * self.unit).astype(np.int64))
+
+    def press(self, problem: Reassignment, state: State, done: float) -> bool:
+        """Let the forces follow the capacities that are exceeded; whether any is."""
+        return press(problem, state, self.force, self._GROWTH, 1.0 if done > self._HOLD else self._DECAY)
+
+
+def search(
+    problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, report: Report, heat: float = 1.0
+) -> tuple[int, NDArray[np.int64]]:
+    """Improve a feasible placement; the result is never worse than the start.
+
+    Deterministic where the clock counts its own calls and not seconds.
+    """
+    cost = score(problem, start).cost
+    if not problem.items:
+        report(0.0, cost, start)
+        return cost, start
+    weather = Weather(problem, start, cost, heat)
+    random = np.array([seeded(seed)], dtype=np.uint64)
+    best = start.copy()
+    best_cost = INFEASIBLE if weather.press(problem, new_state(problem, start), 0.0) else cost
+    report(0.0, best_cost, best)
+    for sweep in SWEEPS:
+        state = new_state(problem, best)
+        cost = score(problem, best).cost
+        while (spent := clock()) < sweep.end:
+            done = max(spent - sweep.start, 0.0) / (sweep.end - sweep.start)
+            cost += int(anneal(problem, state, weather.at(sweep, done), burst(problem), random))
+            if not weather.press(problem, state, done) and cost < best_cost:
+                best, best_cost = state.host_of[:-1].copy(), cost
+                report(spent, best_cost, best)
+    return best_cost, best
+
+
+def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, until: float) -> NDArray[np.int64]:
+    """Anneal until so much of the budget is spent, all in one sweep and with capacities as walls.
+
+    For whoever cools a large problem in parts: what comes back is where the search stands, not the best it saw.
+    """
+    if not problem.items:
+        return start
+    weather = Weather(problem, start, 0)
+    random = np.array([seeded(seed)], dtype=np.uint64)
+    state = new_state(problem, start)
+    while (spent := clock()) < until:
+        anneal(problem, state, weather.at(WALLED, spent), burst(problem), random)
+    return state.host_of[:-1].copy()
+
+
+def burst(problem: Reassignment) -> int:
+    """Steps between two looks."""
+    return min(max(_STEPS * problem.items, _BURST[0]), _BURST[1])
+
+
+def compile_search(problem: Reassignment, start: NDArray[np.int64]) -> None:
+    """Compile the kernels where no cache has them, so that workers load them and do not each compile their own."""
+    if not problem.items:
+        return
+    search(problem, start, lambda: 1.0, 0, lambda spent, cost, host_of: None)
+    climate = Weather(problem, start, 0).at(WALLED, 1.0)
+    anneal(problem, new_state(problem, start), climate, 0, np.ones(1, dtype=np.uint64))

@@ -1,0 +1,145 @@
+"""A complete placement and the sums that make a change cheap to judge.
+
+Invariants, which the property tests check against `score`: every sum is that of the items on the host, exactly.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consolidate.solve.compiled import kernel
+from consolidate.solve.reassign.problem import Reassignment
+
+
+class State(NamedTuple):
+    """A placement of every item, in sums over hosts, groups and moves."""
+
+    host_of: NDArray[np.int64]
+    """(I + 1,): host of each item; the last is no item and nowhere."""
+    load: NDArray[np.int64]
+    """(H, D)"""
+    charged: NDArray[np.int64]
+    """(H, D): load, and in transient cells also the demand of what has left."""
+    occupancy: NDArray[np.int64]
+    """(H,)"""
+    on_host: NDArray[np.int16]
+    """(G, H): members of a group on a host."""
+    in_location: NDArray[np.int32]
+    """(G, L)"""
+    locations: NDArray[np.int64]
+    """(G,): locations that hold a member."""
+    in_neighbourhood: NDArray[np.int32]
+    """(G, N)"""
+    moved: NDArray[np.int64]
+    """(G,): members that are not at home."""
+    moved_groups: NDArray[np.int64]
+    """(members of the largest group + 2,): how many groups have moved so many members."""
+    most_moved: NDArray[np.int64]
+    """(1,): members that the most moved group has moved."""
+
+
+def new_state(problem: Reassignment, host_of: NDArray[np.int64]) -> State:
+    """The sums of a placement."""
+    hosts, cells = problem.capacity.shape
+    groups = len(problem.host_limit)
+    sizes = np.bincount(problem.groups.value, minlength=max(groups, 1))
+    state = State(
+        host_of=np.full(problem.items + 1, -1, dtype=np.int64),
+        load=np.zeros((hosts, cells), dtype=np.int64),
+        charged=np.zeros((hosts, cells), dtype=np.int64),
+        occupancy=np.zeros(hosts, dtype=np.int64),
+        on_host=np.zeros((groups, hosts), dtype=np.int16),
+        in_location=np.zeros((groups, int(problem.location.max()) + 1), dtype=np.int32),
+        locations=np.zeros(groups, dtype=np.int64),
+        in_neighbourhood=np.zeros((groups, int(problem.neighbourhood.max()) + 1), dtype=np.int32),
+        moved=np.zeros(groups, dtype=np.int64),
+        moved_groups=np.zeros(int(sizes.max()) + 2, dtype=np.int64),
+        most_moved=np.zeros(1, dtype=np.int64),
+    )
+    state.moved_groups[0] = groups
+    _fill(problem, state, host_of.astype(np.int64))
+    return state
+
+
+@kernel
+def _fill(problem: Reassignment, state: State, host_of: NDArray[np.int64]) -> None:
+    for item in range(len(host_of)):
+        home = problem.home[item]
+        if home >= 0:
+            row = problem.variant[item, problem.kind[home]]
+            for cell in range(len(problem.transient)):
+                if problem.transient[cell]:
+                    state.charged[home, cell] += problem.demand[row, cell]
+        if host_of[item] >= 0:
+            enter(problem, state, item, host_of[item])
+            count_in(problem, state, item, host_of[item])
+
+
+@kernel
+def enter(problem: Reassignment, state: State, item: int, host: int) -> None:
+    """Add an item to the load of a host (not to the groups)."""
+    row = problem.variant[item, problem.kind[host]]
+    away = problem.home[item] != host
+    for cell in range(problem.demand.shape[1]):
+        state.load[host, cell] += problem.demand[row, cell]
+        if away or not problem.transient[cell]:
+            state.charged[host, cell] += problem.demand[row, cell]
+    state.host_of[item] = host
+    state.occupancy[host] += 1
+
+
+@kernel
+def leave(problem: Reassignment, state: State, item: int) -> None:
+    """Take an item off the load of its host (not off the groups)."""
+    host = state.host_of[item]
+    row = problem.variant[item, problem.kind[host]]
+    away = problem.home[item] != host
+    for cell in range(problem.demand.shape[1]):
+        state.load[host, cell] -= problem.demand[row, cell]
+        if away or not problem.transient[cell]:
+            state.charged[host, cell] -= problem.demand[row, cell]
+    state.host_of[item] = -1
+    state.occupancy[host] -= 1
+
+
+@kernel
+def count_in(problem: Reassignment, state: State, item: int, host: int) -> None:
+    """Count an item into its groups on a host."""
+    location, neighbourhood = problem.location[host], problem.neighbourhood[host]
+    for index in range(problem.groups.start[item], problem.groups.start[item + 1]):
+        group = problem.groups.value[index]
+        state.on_host[group, host] += 1
+        state.in_location[group, location] += 1
+        if state.in_location[group, location] == 1:
+            state.locations[group] += 1
+        state.in_neighbourhood[group, neighbourhood] += 1
+        if host != problem.home[item] and problem.home[item] >= 0:
+            _count_moved(state, group, 1)
+
+
+@kernel
+def count_out(problem: Reassignment, state: State, item: int, host: int) -> None:
+    """Take an item out of its groups on a host."""
+    location, neighbourhood = problem.location[host], problem.neighbourhood[host]
+    for index in range(problem.groups.start[item], problem.groups.start[item + 1]):
+        group = problem.groups.value[index]
+        state.on_host[group, host] -= 1
+        state.in_location[group, location] -= 1
+        if state.in_location[group, location] == 0:
+            state.locations[group] -= 1
+        state.in_neighbourhood[group, neighbourhood] -= 1
+        if host != problem.home[item] and problem.home[item] >= 0:
+            _count_moved(state, group, -1)
+
+
+@kernel
+def _count_moved(state: State, group: int, by: int) -> None:
+    state.moved_groups[state.moved[group]] -= 1
+    state.moved[group] += by
+    state.moved_groups[state.moved[group]] += 1
+    state.most_moved[0] = max(state.most_moved[0], state.moved[group])
+    while state.most_moved[0] > 0 and state.moved_groups[state.most_moved[0]] == 0:
+        state.most_moved[0] -= 1

@@ -1,0 +1,196 @@
+"""Vector bin packing: bins, a proved bound and the time they took, on public instances.
+
+python -m tests.bench.vbp INSTANCE --seconds 20 --seed 1 --out bins.txt
+
+INSTANCE is a ``.vbp`` file, or one inside an archive: ``panigrahy.tar.xz:panigrahy/class1/class1_20_3_0.vbp``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import multiprocessing
+import os
+import resource
+import tarfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import numpy as np
+
+from consolidate.solve.certificate import broken_packing
+from consolidate.solve.columns import Effort, Instance, Packed, pack, uniform_bins
+from consolidate.solve.columns.instance import Packing
+
+ROOT = Path(__file__).parents[2]
+SETS = ("new", "panigrahy", "triplet")
+WORKERS = 2
+SPARE_S = 0.15
+"""Kept for stopping and writing."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One instance's result beside what is published."""
+
+    instance: str
+    bins: int
+    bound: int
+    optimum: int | None
+    """Published, where known."""
+    best_heuristic: int
+    """Fewest bins of 351 published heuristics."""
+    seconds: float
+    peak_bytes: int
+    """Of one worker, when it last reported."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The best packing and bound of all workers."""
+
+    packing: Packing
+    bound: int
+    seconds: float
+    peak_bytes: int
+
+
+def parse(text: str) -> Instance:
+    """Dimensions, capacities, number of items, then each item's demands and copies; copies become items."""
+    numbers = [[int(word) for word in line.split()] for line in text.splitlines() if line.strip()]
+    (dimensions,), capacity, (count,), *rows = numbers
+    items = np.array(rows, dtype=np.int64).reshape(-1, dimensions + 1)
+    if len(items) != count:
+        raise ValueError(f"{count} items are announced and {len(items)} listed")
+    return uniform_bins(np.repeat(items[:, :-1], items[:, -1], axis=0), np.array(capacity, dtype=np.int64))
+
+
+def read_instance(name: str) -> str:
+    """Text of a file, or of an archive's member after a colon."""
+    archive, _, member = name.partition(":")
+    if not member:
+        return Path(archive).read_text(encoding="ascii")
+    with tarfile.open(archive) as members:
+        content = members.extractfile(member)
+        assert content is not None
+        return content.read().decode("ascii")
+
+
+def solve(instance: Instance, deadline_s: float, seed: int, workers: int = WORKERS) -> Solved:
+    """Let workers with seeds of their own race until the bound is met or ``time.monotonic`` is at the deadline."""
+    began = time.monotonic()
+    context = multiprocessing.get_context("fork")
+    pipes, processes = [], []
+    for number in range(workers):
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(instance, seed * workers + number, deadline_s, theirs))
+        process.start()
+        theirs.close()
+        pipes.append(ours)
+        processes.append(process)
+    packing: Packing = ()
+    bound, peak = 0, 0
+    open_pipes: list[Connection] = list(pipes)
+    while open_pipes and not (packing and len(packing) <= bound):
+        ready = wait(open_pipes, max(0.0, deadline_s - SPARE_S - time.monotonic()))
+        if not ready:
+            break
+        for pipe in ready:
+            assert isinstance(pipe, Connection)
+            try:
+                found, proved, used = pipe.recv()
+            except EOFError:
+                open_pipes.remove(pipe)
+                continue
+            bound, peak = max(bound, proved), max(peak, used)
+            if not packing or len(found) < len(packing):
+                packing = found
+    for process in processes:
+        process.kill()
+        process.join()
+    return Solved(packing, bound, time.monotonic() - began, peak)
+
+
+def _work(instance: Instance, seed: int, deadline_s: float, results: Connection) -> None:
+    """Every other worker goes for the packing alone and leaves the proof to its neighbour."""
+
+    def report(packed: Packed) -> None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        results.send((packed.packing, packed.bound, peak))
+
+    effort = replace(Effort(), dives=1_000_000, most_nodes=1_000_000)
+    if seed % WORKERS:
+        effort = replace(effort, starts=100, most_nodes=effort.first_nodes, close_nodes=effort.first_nodes)
+    pack(instance, seed, effort, lambda: time.monotonic() > deadline_s, report)
+    results.close()
+    os._exit(0)
+
+
+def instances(every: int = 1, data: Path | None = None) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """(name, text, published figures) of every so many instances of each set, in the order of their names."""
+    folder = (data or Path(os.environ.get("CONSOLIDATE_DATA", ROOT / "../shared/data"))) / "vbp"
+    for one in SETS:
+        with (folder / f"{one}_published.csv").open(encoding="utf-8") as file:
+            published = {row["instance_name"]: row for row in csv.DictReader(file)}
+        with tarfile.open(folder / f"{one}.tar.xz") as archive:
+            texts = {
+                member.name: content.read().decode("ascii")
+                for member in archive
+                if member.name.endswith(".vbp") and (content := archive.extractfile(member)) is not None
+            }
+        for name in sorted(texts)[::every]:
+            yield name, texts[name], published[Path(name).stem]
+
+
+def run_set(every: int = 10, seconds: float = 20.0, seed: int = 1, data: Path | None = None) -> Iterator[Row]:
+    """Solve every so many instances of each public set, each with so many seconds."""
+    for name, text, published in instances(every, data):
+        instance = parse(text)
+        solved = solve(instance, time.monotonic() + seconds, seed)
+        broken = broken_packing(instance, [(one.kind, one.items) for one in solved.packing])
+        if broken is not None:
+            raise AssertionError(f"{name}: {broken}")
+        optimum = int(published["OPT"])
+        yield Row(
+            name,
+            len(solved.packing),
+            solved.bound,
+            optimum if optimum >= 0 else None,
+            int(published["best_overall"]),
+            round(solved.seconds, 2),
+            solved.peak_bytes,
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Solve one instance; print bins and bound, and at last one JSON line."""
+    began = time.monotonic()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("instance")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args(arguments)
+    instance = parse(read_instance(options.instance))
+    solved = solve(instance, began + options.seconds, options.seed)
+    if options.out is not None:
+        options.out.write_text("".join(" ".join(map(str, one.items)) + "\n" for one in solved.packing), "ascii")
+    bins = len(solved.packing)
+    peak = max(resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(f"bins {bins}, at least {solved.bound}")
+    result = {
+        "objective": bins,
+        "bound": solved.bound,
+        "gap": bins - solved.bound,
+        "seconds": round(time.monotonic() - began, 3),
+        "peak_memory_bytes": peak,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

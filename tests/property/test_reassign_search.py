@@ -1,0 +1,123 @@
+"""The reassignment search: its sums, its deltas and its promises, on random problems."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from consolidate.solve.reassign.anneal import Climate, anneal, seeded
+from consolidate.solve.reassign.delta import BARRED, host_change, move_change
+from consolidate.solve.reassign.score import score
+from consolidate.solve.reassign.search import search
+from consolidate.solve.reassign.state import State, new_state
+from tests.property.test_reassign_score import Case, cases, members_of, parts
+
+WALL = 10**9
+"""A force on capacities that outweighs every cost that these problems can have."""
+
+
+def assert_same(state: State, other: State) -> None:
+    """Two states have the same sums."""
+    for name, mine, theirs in zip(State._fields, state, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs, err_msg=name)
+
+
+@st.composite
+def climates(draw: st.DrawFn, case: Case, force: st.SearchStrategy[int]) -> Climate:
+    """Cold, mild or hot; being away may have a price."""
+    price = draw(arrays(np.float64, len(case.start) + 1, elements=st.integers(0, 50).map(float)))
+    price[-1] = price.max()
+    shape = case.hosts.capacity.shape
+    return Climate(
+        draw(st.sampled_from([1e-9, 1.0, 30.0, 1000.0])), price, draw(arrays(np.int64, shape, elements=force))
+    )
+
+
+@given(cases(), st.data())
+@settings(max_examples=200)
+def test_any_walk_keeps_the_cost_the_sums_and_the_rules_of_groups(case: Case, data: st.DataObject) -> None:
+    state = new_state(case.problem, case.start)
+    random = np.array([seeded(data.draw(st.integers(0, 2**32)))], dtype=np.uint64)
+    cost = score(case.problem, case.start).cost
+    for steps in data.draw(st.lists(st.integers(1, 60), min_size=1, max_size=4)):
+        climate = data.draw(climates(case, st.integers(0, 50)))
+        cost += anneal(case.problem, state, climate, steps, random)
+        now = score(case.problem, state.host_of[:-1])
+        assert cost == now.cost
+        assert all("over its capacity" in violation for violation in now.violations)
+        assert_same(state, new_state(case.problem, state.host_of[:-1]))
+
+
+@given(cases(), st.data())
+@settings(max_examples=100)
+def test_walls_keep_a_feasible_placement_feasible(case: Case, data: st.DataObject) -> None:
+    state = new_state(case.problem, case.start)
+    random = np.array([seeded(data.draw(st.integers(0, 2**32)))], dtype=np.uint64)
+    anneal(case.problem, state, data.draw(climates(case, st.just(WALL))), 300, random)
+    assert not score(case.problem, state.host_of[:-1]).violations
+
+
+@given(cases(), st.data())
+@settings(max_examples=300)
+def test_a_delta_is_the_difference_of_what_a_host_costs_before_and_after(case: Case, data: st.DataObject) -> None:
+    hosts, nothing = len(case.hosts.capacity), len(case.start)
+    host_of = data.draw(arrays(np.int64, case.start.shape, elements=st.integers(0, hosts - 1)))
+    host = data.draw(st.integers(0, hosts - 1))
+    before = members_of(host_of, host)
+    absent = [item for item in range(nothing) if item not in before]
+    leaving, coming = data.draw(st.sampled_from([*before, nothing])), data.draw(st.sampled_from([*absent, nothing]))
+    force = data.draw(arrays(np.int64, case.hosts.capacity.shape, elements=st.integers(0, 50)))
+    change = host_change(case.problem, new_state(case.problem, host_of), force, host, leaving, coming)
+    if case.problem.variant[coming, case.hosts.kind[host]] < 0:
+        assert change == (0, BARRED)
+        return
+    after = [item for item in [*before, coming] if item not in (leaving, nothing)]
+
+    def overload(members: list[int]) -> int:
+        excess = np.maximum(case.charged(host, members) - case.hosts.capacity[host], 0)
+        return int(excess @ force[host])
+
+    costs = [sum(case.host_cost(host, members).values()) for members in (before, after)]
+    assert change == (costs[1] - costs[0], overload(after) - overload(before))
+
+
+@given(cases(), st.data())
+@settings(max_examples=100)
+def test_a_move_costs_the_difference_of_being_away(case: Case, data: st.DataObject) -> None:
+    item, target = (data.draw(st.integers(0, most - 1)) for most in (len(case.start), len(case.hosts.capacity)))
+    assume(target != case.start[item])
+    there = case.start.copy()
+    there[item] = target
+    before, after = parts(case, case.start), parts(case, there)
+    expected = sum(after[name] - before[name] for name in ("moves", "routes"))
+    assert move_change(case.problem, item, int(case.start[item]), target) == expected
+
+
+def counting(looks: int) -> Callable[[], float]:
+    """A clock that runs out after so many looks at it."""
+    calls = itertools.count()
+    return lambda: min(next(calls) / looks, 1.0)
+
+
+@given(cases(), st.integers(0, 2**32))
+@settings(max_examples=20)
+def test_a_search_repeats_itself_and_is_never_worse_than_its_start(case: Case, seed: int) -> None:
+    def run() -> tuple[int, NDArray[np.int64], list[int]]:
+        reported: list[int] = []
+        cost, host_of = search(case.problem, case.start, counting(20), seed, lambda spent, c, at: reported.append(c))
+        return cost, host_of, reported
+
+    cost, host_of, reported = run()
+    again, same, same_reports = run()
+    assert (cost, host_of.tolist(), reported) == (again, same.tolist(), same_reports)
+    found = score(case.problem, host_of)
+    assert not found.violations
+    assert found.cost == cost
+    assert reported == sorted(set(reported), reverse=True)
+    assert (reported[0], reported[-1]) == (score(case.problem, case.start).cost, cost)

@@ -1,0 +1,82 @@
+"""Searches, bounds and orders of a reassignment where the right answer is plain."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from consolidate.solve.reassign import portfolio
+from consolidate.solve.reassign.bounds import lower_bound
+from consolidate.solve.reassign.construct import construct
+from consolidate.solve.reassign.order import order_moves
+from consolidate.solve.reassign.problem import Costs, Grouping, Hosts, Items, Reassignment, reassignment
+from consolidate.solve.reassign.score import score
+from consolidate.solve.reassign.search import search
+
+NOWHERE = np.array([-1, -1])
+
+
+def pair_on(hosts: int, home: np.ndarray = NOWHERE) -> Reassignment:
+    """Two items, each of which fills a host; every host costs one."""
+    opening = np.ones(hosts, dtype=np.int64)
+    return reassignment(Hosts(np.ones((hosts, 1))), Items(np.ones((2, 1)), home), Costs(opening=opening))
+
+
+def test_a_search_mends_a_start_that_overfills_a_host() -> None:
+    looks = itertools.count()
+    problem = pair_on(2)
+    cost, host_of = search(problem, np.array([0, 0]), lambda: min(next(looks) / 20, 1.0), 1, lambda *better: None)
+    assert cost == 2
+    assert sorted(host_of.tolist()) == [0, 1]
+
+
+def test_items_that_fill_a_host_are_placed_apart() -> None:
+    assert sorted(construct(pair_on(2)).tolist()) == [0, 1]
+
+
+def test_what_no_host_may_take_beside_the_rest_is_named() -> None:
+    grouping = Grouping([(0,), (0,)], host_limit=[1])
+    problem = reassignment(Hosts(np.ones((1, 1))), Items(np.ones((2, 1)), NOWHERE, grouping=grouping), Costs())
+    with pytest.raises(ValueError, match="finds no host"):
+        construct(problem)
+
+
+def test_full_hosts_change_places_by_way_of_a_third() -> None:
+    order = order_moves(pair_on(3), np.array([0, 1]), np.array([1, 0]), np.array([2, 0, 1]))
+    assert not len(order.stuck)
+    assert len(order.item) == 3
+    assert order.host[0] == 2
+    at = np.array([0, 1])
+    for item, host in zip(order.item, order.host, strict=True):
+        at[item] = host
+    assert at.tolist() == [1, 0]
+
+
+def test_full_hosts_that_have_no_third_are_stuck() -> None:
+    order = order_moves(pair_on(2), np.array([0, 1]), np.array([1, 0]), np.array([0, 1]))
+    assert (order.item.tolist(), order.stuck.tolist()) == ([], [0, 1])
+
+
+def test_the_bound_on_open_hosts_is_tight_where_items_fill_them() -> None:
+    assert lower_bound(pair_on(5)) == 2
+
+
+def test_the_bound_leaves_out_what_penalties_lose_by_rounding() -> None:
+    """Each of four hosts pays 3/4, rounded down, and so nothing."""
+    costs = Costs(curve_cell=[0], curve=np.array([[0, 1, 2]]), curve_shift=[2])
+    problem = reassignment(Hosts(np.full((4, 1), 3)), Items(np.full((4, 1), 3), np.arange(4)), costs)
+    assert lower_bound(problem) <= score(problem, np.arange(4)).cost == 0
+
+
+def test_workers_without_time_bring_back_the_start() -> None:
+    problem = pair_on(3, home=np.array([0, 1]))
+    answer = portfolio.improve(problem, np.array([0, 2]), until=0.0, seed=1, workers=1)
+    assert (answer.cost, answer.host_of.tolist()) == (2, [0, 2])
+
+
+def test_a_worker_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portfolio, "compile_search", lambda problem, start: None)  # would fail here, not in a worker
+    with pytest.raises(RuntimeError, match="a search worker ended with exit code 1"):
+        portfolio.improve(pair_on(2), np.array([0, 7]), until=0.0, seed=1, workers=1)

@@ -6,7 +6,8 @@ import statistics
 
 from consolidate.model.demand import Demand, Demands
 from consolidate.model.fleet import Fleet
-from consolidate.model.policy import Policy
+from consolidate.model.policy import Policy, Predictor, SizingPolicy
+from consolidate.units import count
 
 
 def basis(fleet: Fleet, demands: Demands, policy: Policy) -> tuple[str, ...]:
@@ -23,8 +24,31 @@ def _sizing(known: list[Demand], policy: Policy) -> list[str]:
         f"CPU is sized at the {sizing.cpu_quantile:.0%} quantile of each hour and "
         f"{sizing.cpu_margin_permille / 10:g} % more, memory at the highest ever seen and "
         f"{sizing.memory_margin_permille / 10:g} % more, disk and network at the {sizing.io_quantile:.0%} quantile and "
-        f"{sizing.io_margin_permille / 10:g} % more."
+        f"{sizing.io_margin_permille / 10:g} % more.",
+        *_unusual(sizing),
     ]
+
+
+def _unusual(sizing: SizingPolicy) -> list[str]:
+    """What of the sizing is not the default."""
+    lines = []
+    if sizing.predictors != (Predictor.QUANTILE,):
+        names = ", ".join(one.value for one in sizing.predictors)
+        most = ", of which the largest counts" if len(sizing.predictors) > 1 else ""
+        lines.append(f"CPU, disk and network are predicted by {names}{most}, not by the quantile alone.")
+    if sizing.half_life_days is not None:
+        lines.append(f"A sample counts half after {sizing.half_life_days:g} days.")
+    if sizing.skip_quiet_days:
+        lines.append("Days far quieter than others of their weekday are left out.")
+    if sizing.time_zone != "UTC":
+        lines.append(f"Hours are those of {sizing.time_zone}.")
+    if sizing.counted_permille and min(sizing.counted_permille) < 1000:
+        off = sum(share < 1000 for share in sizing.counted_permille)
+        least = min(sizing.counted_permille) / 10
+        lines.append(
+            f"{off} of the week's 168 hours are off-hours; of CPU, disk and network as little as {least:g} % counts."
+        )
+    return lines
 
 
 def _history(known: list[Demand]) -> list[str]:
@@ -39,9 +63,9 @@ def _history(known: list[Demand]) -> list[str]:
             f"with {least.days:.1f} days."
         )
     for source, words in (("limit", "sized by their limit"), ("stated", "as stated in the fleet file")):
-        count = sum(demand.source == source for demand in known)
-        if count:
-            lines.append(f"Demand of {count} workloads is {words}.")
+        number = sum(demand.source == source for demand in known)
+        if number:
+            lines.append(f"Demand of {count(number, 'workload')} is {words}.")
     return lines
 
 

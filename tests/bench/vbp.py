@@ -7,12 +7,11 @@ INSTANCE is a ``.vbp`` file, or one inside an archive: ``panigrahy.tar.xz:panigr
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 import multiprocessing
 import os
 import resource
+import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ import numpy as np
 from consolidate.solve.certificate import broken_packing
 from consolidate.solve.columns import Effort, Instance, Packed, pack, uniform_bins
 from consolidate.solve.columns.instance import Packing
+from tests.bench.command import Outcome, bench_parser, run
 
 ROOT = Path(__file__).parents[2]
 SETS = ("new", "panigrahy", "triplet")
@@ -166,31 +166,25 @@ def run_set(every: int = 10, seconds: float = 20.0, seed: int = 1, data: Path | 
         )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Solve one instance; print bins and bound, and at last one JSON line."""
-    began = time.monotonic()
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("instance")
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args(arguments)
-    instance = parse(read_instance(options.instance))
-    solved = solve(instance, began + options.seconds, options.seed)
-    if options.out is not None:
-        options.out.write_text("".join(" ".join(map(str, one.items)) + "\n" for one in solved.packing), "ascii")
-    bins = len(solved.packing)
-    peak = max(resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(f"bins {bins}, at least {solved.bound}")
-    result = {
-        "objective": bins,
-        "bound": solved.bound,
-        "gap": bins - solved.bound,
-        "seconds": round(time.monotonic() - began, 3),
-        "peak_memory_bytes": peak,
-    }
-    print(json.dumps(result))
+def solve_one(name: str, seconds: float, seed: int, out: Path | None) -> Outcome:
+    """Solve one instance, check the packing, and write one line a bin."""
+    until = time.monotonic() + seconds
+    instance = parse(read_instance(name))
+    solved = solve(instance, until, seed)
+    broken = broken_packing(instance, [(one.kind, one.items) for one in solved.packing])
+    if broken is not None:
+        raise AssertionError(f"{name}: {broken}")
+    if out is not None:
+        out.write_text("".join(" ".join(map(str, one.items)) + "\n" for one in solved.packing), "ascii")
+    print(f"bins {len(solved.packing)}, at least {solved.bound}")
+    return Outcome(len(solved.packing), solved.bound)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """``INSTANCE --seconds S --seed K --out FILE``."""
+    given = bench_parser("INSTANCE").parse_args(arguments)
+    run(lambda: solve_one(str(given.INSTANCE), given.seconds, given.seed, given.out))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

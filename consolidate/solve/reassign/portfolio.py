@@ -15,14 +15,10 @@ from numpy.typing import NDArray
 
 from consolidate.solve.reassign.problem import Reassignment, restrict
 from consolidate.solve.reassign.score import score
-from consolidate.solve.reassign.search import compile_search, cool, search
+from consolidate.solve.reassign.search import STYLES, Style, compile_search, cool, search
 
 Progress = Callable[[float, int], None]
 """Called with the share of the budget spent and the best cost so far."""
-
-
-HEATS = (1.0, 3.0)
-"""How hot the workers start, in turn: what one problem needs melts another."""
 
 
 class Answer(NamedTuple):
@@ -52,7 +48,7 @@ def improve(
         here, there = context.Pipe(duplex=False)
         process: BaseProcess = context.Process(
             target=_work,
-            args=(there, problem, start, (begin, until), seed * workers + worker, HEATS[worker % len(HEATS)]),
+            args=(there, problem, start, (begin, until), seed * workers + worker, STYLES[worker % len(STYLES)]),
             daemon=True,
         )
         process.start()
@@ -87,7 +83,7 @@ def _work(
     start: NDArray[np.int64],
     span: tuple[float, float],
     seed: int,
-    heat: float,
+    style: Style,
 ) -> None:
     begin, until = span
     last = -1.0
@@ -101,7 +97,7 @@ def _work(
             last = spent
             pipe.send((spent, cost, host_of))
 
-    cost, host_of = search(problem, start, clock, seed, report, heat)
+    cost, host_of = search(problem, start, clock, seed, report, style)
     pipe.send((1.0, cost, host_of))
     pipe.close()
 

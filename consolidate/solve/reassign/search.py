@@ -37,6 +37,21 @@ class Sweep:
     """Temperature at last."""
 
 
+@dataclass(frozen=True)
+class Style:
+    """How a worker searches; what one problem needs melts or freezes another, so workers differ."""
+
+    heat: float
+    """Temperature at first, as a multiple of what the scale of items suggests."""
+    forces: bool
+    """Whether capacities are forces in the first sweep; otherwise they are walls throughout."""
+
+
+FORCEFUL, STRICT = Style(3.0, True), Style(10.0, False)
+STYLES = (FORCEFUL, STRICT)
+"""Styles of the workers, in turn."""
+IN_PARTS = Style(1.0, False)
+"""Of a problem that is cooled in parts."""
 SWEEPS = (Sweep(0.0, 0.85, 1.0, 1e-3), Sweep(0.85, 1.0, 1e-2, 1e-4))
 WALLED = Sweep(0.0, 1.0, 1.0, 1e-4)
 """The one sweep of a problem that is cooled in parts."""
@@ -62,9 +77,10 @@ class Weather:
     _HOLD = 0.85
     """Share of a sweep after which force does not wane."""
 
-    def __init__(self, problem: Reassignment, start: NDArray[np.int64], cost: int, heat: float = 1.0) -> None:
+    def __init__(self, problem: Reassignment, start: NDArray[np.int64], cost: int, style: Style) -> None:
         self.unit = overload_units(problem)
-        self.heat = heat * self._HEAT * problem.reach[:-1].mean() * problem.hosts / max(problem.items, 1)
+        self.style = style
+        self.heat = style.heat * self._HEAT * problem.reach[:-1].mean() * problem.hosts / max(problem.items, 1)
         room = np.maximum(problem.capacity - new_state(problem, start).charged, 0).sum(axis=0)
         share = problem.demand[:, problem.transient] / np.maximum(room[problem.transient], 1)
         self.price = np.append(share.sum(axis=1)[problem.variant[:-1].max(axis=1)], 0.0) * max(
@@ -80,7 +96,7 @@ class Weather:
         price = self.price * (first * (last / first) ** fall * sweep.hot if fall < 1 else 0.0)
         price[-1] = price.max()
         low, high = self._FORCE
-        soft = sweep is SWEEPS[0] and done < self._WALL
+        soft = self.style.forces and sweep is SWEEPS[0] and done < self._WALL
         force = self.force * (low * (high / low) ** done) if soft else np.full_like(self.force, MOST_FORCE)
         return Climate(temperature, price, np.ceil(force * self.unit).astype(np.int64))
 
@@ -90,7 +106,7 @@ class Weather:
 
 
 def search(
-    problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, report: Report, heat: float = 1.0
+    problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, report: Report, style: Style = FORCEFUL
 ) -> tuple[int, NDArray[np.int64]]:
     """Improve a feasible placement; the result is never worse than the start.
 
@@ -100,7 +116,7 @@ def search(
     if not problem.items:
         report(0.0, cost, start)
         return cost, start
-    weather = Weather(problem, start, cost, heat)
+    weather = Weather(problem, start, cost, style)
     random = np.array([seeded(seed)], dtype=np.uint64)
     best = start.copy()
     best_cost = INFEASIBLE if weather.press(problem, new_state(problem, start), 0.0) else cost
@@ -124,7 +140,7 @@ def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: in
     """
     if not problem.items:
         return start
-    weather = Weather(problem, start, 0)
+    weather = Weather(problem, start, 0, IN_PARTS)
     random = np.array([seeded(seed)], dtype=np.uint64)
     state = new_state(problem, start)
     while (spent := clock()) < until:
@@ -142,5 +158,5 @@ def compile_search(problem: Reassignment, start: NDArray[np.int64]) -> None:
     if not problem.items:
         return
     search(problem, start, lambda: 1.0, 0, lambda spent, cost, host_of: None)
-    climate = Weather(problem, start, 0).at(WALLED, 1.0)
+    climate = Weather(problem, start, 0, IN_PARTS).at(WALLED, 1.0)
     anneal(problem, new_state(problem, start), climate, 0, np.ones(1, dtype=np.uint64))

@@ -125,8 +125,11 @@ def _fluid(problem: Problem, captives: Sequence[Captives]) -> LowerBound:
         cost = max(cost, float(whole.mip_dual_bound))
     because = "even if every workload could be split among hosts like a liquid, less would not hold them"
     if captives:
-        bound = " and ".join(f"{len(one.items)} of them need {one.cost} on {len(one.hosts)} hosts" for one in captives)
-        because += f"; {bound} by column generation"
+        where = (
+            f"{len(one.items)} of them, which only {len(one.hosts)} hosts can take, cost {one.cost} there"
+            for one in captives
+        )
+        because += f"; whole, by column generation, {' and '.join(where)}"
     return LowerBound(int(np.ceil(cost - _TOLERANCE * max(1.0, cost))), "fluid", because)
 
 

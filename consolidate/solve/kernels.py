@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from consolidate.solve.compiled import inlined, kernel
 from consolidate.solve.problem import MAX_HOSTS, MAX_PER_HOST, MIN_DOMAINS, Arrays
+from consolidate.solve.randomness import draw
 
 NONE = -1
 HOME_BONUS = 1e-3
@@ -307,19 +308,8 @@ def insert_all(arrays: Arrays, state: State, order: NDArray[np.int64]) -> int:
 
 
 @inlined
-def _next(random: NDArray[np.uint64]) -> np.uint64:
-    """xorshift64*: a generator whose state is ours, so that a seed means the same everywhere."""
-    x = random[0]
-    x ^= x >> np.uint64(12)
-    x ^= x << np.uint64(25)
-    x ^= x >> np.uint64(27)
-    random[0] = x
-    return np.uint64(x * np.uint64(2685821657736338717))
-
-
-@inlined
 def _below(random: NDArray[np.uint64], bound: int) -> int:
-    return int(np.int64((_next(random) >> np.uint64(33)) % np.uint64(bound)))
+    return int(np.int64((draw(random) >> np.uint64(33)) % np.uint64(bound)))
 
 
 @kernel

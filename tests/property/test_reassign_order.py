@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from consolidate.solve.reassign.anneal import Climate, anneal, seeded
+from consolidate.solve.randomness import seeded
+from consolidate.solve.reassign.anneal import Climate, anneal
 from consolidate.solve.reassign.construct import construct
 from consolidate.solve.reassign.order import order_moves
 from consolidate.solve.reassign.problem import Grouping, restrict

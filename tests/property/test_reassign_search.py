@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from consolidate.solve.reassign.anneal import Climate, anneal, seeded
+from consolidate.solve.randomness import seeded
+from consolidate.solve.reassign.anneal import Climate, anneal
 from consolidate.solve.reassign.delta import BARRED, host_change, move_change
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.search import search

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.solve.compiled import inlined, kernel
+from consolidate.solve.randomness import below, unit
 from consolidate.solve.reassign.delta import crowded, host_change, move_change, take
 from consolidate.solve.reassign.problem import Reassignment
 from consolidate.solve.reassign.state import State
@@ -43,35 +44,6 @@ class Climate(NamedTuple):
     """(H, D): cost of each unit of load over a capacity."""
 
 
-def seeded(seed: int) -> int:
-    """A well mixed, odd start for the generator (splitmix64)."""
-    z = (seed + 1) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
-    return (z ^ (z >> 27)) | 1
-
-
-@inlined
-def _draw(random: NDArray[np.uint64]) -> np.uint64:
-    """xorshift64*: a generator whose state is ours, so that a seed means the same everywhere."""
-    x = random[0]
-    x ^= x >> np.uint64(12)
-    x ^= x << np.uint64(25)
-    x ^= x >> np.uint64(27)
-    random[0] = x
-    return np.uint64(x * np.uint64(2685821657736338717))
-
-
-@inlined
-def below(random: NDArray[np.uint64], bound: int) -> int:
-    """A whole number from 0 to bound - 1."""
-    return int(np.int64((_draw(random) >> np.uint64(32)) * np.uint64(bound) >> np.uint64(32)))
-
-
-@inlined
-def _unit(random: NDArray[np.uint64]) -> float:
-    return np.float64(_draw(random) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-
-
 @inlined
 def _toll(problem: Reassignment, climate: Climate, item: int, source: int, target: int) -> float:
     """Change of the price an item pays for being away."""
@@ -88,7 +60,7 @@ def _accept(loss: float, temperature: float, random: NDArray[np.uint64]) -> bool
         return True
     if loss > 20.0 * temperature:
         return False
-    return _unit(random) < np.exp(-loss / temperature)
+    return unit(random) < np.exp(-loss / temperature)
 
 
 @inlined
@@ -153,7 +125,7 @@ def try_exchange(
 
 @inlined
 def _destination(problem: Reassignment, item: int, homeward: float, random: NDArray[np.uint64]) -> int:
-    if problem.home[item] >= 0 and _unit(random) < homeward:
+    if problem.home[item] >= 0 and unit(random) < homeward:
         return int(problem.home[item])
     return below(random, len(problem.kind))
 
@@ -164,7 +136,7 @@ def anneal(problem: Reassignment, state: State, climate: Climate, steps: int, ra
     total = np.int64(0)
     items = len(problem.home) - 1
     for _ in range(steps):
-        kind = _unit(random)
+        kind = unit(random)
         item = below(random, items)
         if kind < _SHIFT:
             target = _destination(problem, item, _SHIFT_HOME, random)

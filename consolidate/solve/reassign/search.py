@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from consolidate.solve.reassign.anneal import MOST_FORCE, Climate, anneal, press, seeded
+from consolidate.solve.randomness import seeded
+from consolidate.solve.reassign.anneal import MOST_FORCE, Climate, anneal, press
 from consolidate.solve.reassign.bounds import lower_bound
 from consolidate.solve.reassign.problem import Reassignment, overload_units
 from consolidate.solve.reassign.score import score

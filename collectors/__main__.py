@@ -7,9 +7,9 @@ import json
 import platform
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
+from collectors.records import as_fields
 from collectors.run import run_all
 
 
@@ -32,7 +32,7 @@ def main() -> None:
             time.sleep(options.interval)
         records = run_all(options.root, options.host, int(time.time()), lambda text: print(text, file=sys.stderr))
         for record in records:
-            print(json.dumps({"type": type(record).__name__, **asdict(record)}))
+            print(json.dumps({"type": type(record).__name__, **as_fields(record)}))
         sys.stdout.flush()  # a reader at the other end of a pipe gets every round as it is measured
 
 

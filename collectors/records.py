@@ -7,7 +7,7 @@ to a host without the planner.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -57,6 +57,13 @@ class HostRecord:
     cpu_model: str = ""
     capacity: Mapping[str, int] = field(default_factory=dict)
     """By dimension: cpu_milli, memory_bytes, …"""
+    vendor: str = ""
+    hypervisor: str = ""
+    """``native`` or ``hosted`` where it offers one to virtual machines."""
+    cluster: str = ""
+    """Name of the group of hosts that its manager moves workloads within."""
+    machine_id: str = ""
+    """What tells it from another host of the same name: ``/etc/machine-id``, or the firmware's UUID."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +78,23 @@ class WorkloadRecord:
     """Empty where it is not known: a guest's own does not show from outside."""
     cgroup: str = ""
     limits: Mapping[str, int] = field(default_factory=dict)
+    group: str = ""
+    """The service, application or project that it is a part of."""
+    owner: str = ""
+    peak: Mapping[str, int] = field(default_factory=dict)
+    """Greatest use by dimension where the source keeps a summary of what it measured, and no series."""
+    copy_bytes: int = 0
+    """What a move transfers, where the source says it."""
 
 
 Record = Sample | Series | HostRecord | WorkloadRecord
+
+
+def as_fields(record: Record) -> dict[str, object]:
+    """A record's fields for JSON, without those that are empty because nothing is known."""
+    optional = {it.name for it in fields(record) if not it.default is it.default_factory is MISSING}
+    values = {it.name: getattr(record, it.name) for it in fields(record)}
+    return {name: value for name, value in values.items() if value or name not in optional}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ Exit codes: 0 fine, 1 error, 2 changes proposed or found, 3 infeasible, 4 stale 
 
 from __future__ import annotations
 
-import enum
 import json
 import platform
 import sys
@@ -54,17 +53,11 @@ EffortOption = Annotated[int, typer.Option(help="How hard to search: 1 is usual,
 HostOption = Annotated[str, typer.Option("--host", help="Name of this host in the plan.", show_default="this host's")]
 RootOption = Annotated[Path, typer.Option("--root", help="Directory that looks like the host's /.")]
 StateOption = Annotated[Path, typer.Option("--state", help="Directory of the journal.")]
+FORMATS = "bitbrains, planetlab, records"
+"""Written out here because the registry of importers takes longer to load than `--help` may."""
 THIS_HOST = platform.node()
 ROOT = Path("/")
 STATE = Path("/var/lib/consolidate")
-
-
-class TraceFormat(enum.StrEnum):
-    """What can be imported."""
-
-    BITBRAINS = "bitbrains"
-    PLANETLAB = "planetlab"
-    RECORDS = "records"
 
 
 def main() -> NoReturn:
@@ -124,18 +117,20 @@ def collect(
 
 @app.command("import")
 def import_trace(
-    kind: Annotated[TraceFormat, typer.Argument(help="A published trace, or what `python -m collectors` printed.")],
+    kind: Annotated[str, typer.Argument(help=f"Format of the files: {FORMATS}.")],
     place: Annotated[Path, typer.Argument(help="File or folder to import.")],
     store: StoreOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a trace, or other hosts' records, into a store."""
+    """Import exports, traces or other hosts' records into a store."""
+    from collectors.importers import IMPORTERS
     from collectors.records import TraceError
-    from collectors.traces import TRACES
     from consolidate.store import Store
 
+    if kind not in IMPORTERS:
+        raise InputError(f"no format {kind!r} to import; name one of {FORMATS}")
     try:
-        records = list(TRACES[kind.value](place))
+        records = list(IMPORTERS[kind].read(place))
     except TraceError as error:
         raise InputError(str(error)) from None
     samples = Store.create(store).append(records)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from collectors.records import METRICS, HostRecord, Record, Sample, TraceError, WorkloadRecord
 from collectors.traces.files import EARLIEST_S, LATEST_S, find, load
@@ -37,13 +39,9 @@ def parse(line: str) -> Record:
     if kind == "Sample":
         return _sample(fields)
     if kind == "HostRecord":
-        _expect(fields, {"name": str, "os": str, "kernel": str, "cpu_model": str, "capacity": dict})
-        _amounts(fields["capacity"])
-        return HostRecord(**fields)
+        return HostRecord(**_inventory(HostRecord, fields))
     if kind == "WorkloadRecord":
-        _expect(fields, {"name": str, "kind": str, "host": str, "os": str, "cgroup": str, "limits": dict})
-        _amounts(fields["limits"])
-        return WorkloadRecord(**fields)
+        return WorkloadRecord(**_inventory(WorkloadRecord, fields))
     raise ValueError(f"{str(kind)[:40]!r} is not a type of record")
 
 
@@ -58,6 +56,21 @@ def _sample(fields: dict[str, object]) -> Sample:
     if not math.isfinite(sample.value) or (METRICS[sample.metric].kind == "counter" and sample.value < 0):
         raise ValueError(f"{sample.metric} cannot be {sample.value:g}")
     return sample
+
+
+def _inventory(record: type[HostRecord | WorkloadRecord], fields: dict[str, Any]) -> dict[str, Any]:
+    """Checked fields of a host or workload; a collector of another version may leave out what has a default."""
+    types = {it.name: _INVENTORY_TYPES[str(it.type)] for it in dataclasses.fields(record)}
+    needed = {it.name for it in dataclasses.fields(record) if it.default is it.default_factory is dataclasses.MISSING}
+    _expect(fields, {name: kind for name, kind in types.items() if name in needed | fields.keys()})
+    for amounts in (value for name, value in fields.items() if types[name] is dict):
+        _amounts(amounts)
+    for name in (name for name in fields if types[name] is int):
+        _amounts({name: fields[name]})
+    return fields
+
+
+_INVENTORY_TYPES: Mapping[str, type] = {"str": str, "int": int, "Mapping[str, int]": dict}
 
 
 def _expect(fields: Mapping[str, object], types: Mapping[str, object]) -> None:

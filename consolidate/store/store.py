@@ -22,7 +22,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.records import METRICS, HostRecord, Record, Sample, Series, WorkloadRecord
+from collectors.records import METRICS, HostRecord, Record, Sample, Series, WorkloadRecord, as_fields
 from consolidate.errors import InputError, StoreError
 from consolidate.model.series import Columns, SeriesKey, workload_name
 
@@ -89,7 +89,7 @@ class Store:
         temporary = self.path / f"{_TEMPORARY}{uuid.uuid4().hex}"
         temporary.mkdir()
         try:
-            inventory = {"hosts": [asdict(host) for host in hosts], "workloads": [asdict(one) for one in workloads]}
+            inventory = {"hosts": list(map(as_fields, hosts)), "workloads": list(map(as_fields, workloads))}
             _write_durably(temporary / "inventory.json", json.dumps(inventory))
             first = last = 0
             if samples:
@@ -120,7 +120,7 @@ class Store:
             for host in inventory["hosts"]:  # the host itself was looked at, so what is not listed has ended
                 found[host["name"]] = {}
             for entry in inventory["workloads"]:
-                found.setdefault(entry["host"], {})[entry["name"]] = WorkloadRecord(**entry)
+                found.setdefault(entry.get("host", ""), {})[entry["name"]] = WorkloadRecord(**entry)
         return {workload_name(host, name): record for host, own in found.items() for name, record in own.items()}
 
     def columns(self, metric: str, workloads: Container[str] | None = None) -> Columns:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from collectors.importers import IMPORTERS
 from collectors.records import HostRecord, WorkloadRecord
-from consolidate.cli import app
+from consolidate.cli import FORMATS, app
 from consolidate.config import read_inputs
 from consolidate.config.schema import FleetFile, HostSection, PolicySection, WorkloadSection
 
@@ -45,3 +46,7 @@ def test_the_readme_names_every_verb() -> None:
     verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     text = (ROOT / "README.md").read_text()
     assert {verb for verb in verbs if f" {verb}" not in text} == set()
+
+
+def test_the_help_names_every_format_that_can_be_imported() -> None:
+    assert FORMATS.split(", ") == list(IMPORTERS)

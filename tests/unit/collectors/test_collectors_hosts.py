@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from collectors.records import Record, Sample, WorkloadRecord
+from collectors.records import Record, Sample, WorkloadRecord, as_fields
 from collectors.run import run_all
 
 HOSTS = Path(__file__).parents[2] / "fixtures/hosts"
@@ -39,7 +38,7 @@ def golden(records: list[Record]) -> list[str]:
     groups = {record.name for record in records if isinstance(record, WorkloadRecord) and record.cgroup}
     lines = []
     for record in records:
-        line = {"type": type(record).__name__, **asdict(record)}
+        line = {"type": type(record).__name__, **as_fields(record)}
         if isinstance(record, Sample) and record.workload in groups:
             line["incarnation"] = re.sub(r"\d+", "inode", record.incarnation)
         if isinstance(record, Sample) and record.metric == "collector_duration_seconds":

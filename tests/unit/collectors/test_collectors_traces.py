@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collectors.importers import IMPORTERS
 from collectors.records import METRICS, Series, TraceError, WorkloadRecord
-from collectors.traces import TRACES, bitbrains, planetlab
+from collectors.traces import bitbrains, planetlab
 
 DATA = Path(os.environ.get("CONSOLIDATE_DATA", Path(__file__).parents[3] / "../shared/data"))
 AT_S = 1_375_308_176
@@ -213,10 +214,10 @@ def test_a_planetlab_folder_that_is_no_day_is_refused(tmp_path: Path, name: str)
 @pytest.mark.parametrize(("kind", "folder"), [("bitbrains", "2013-8"), ("planetlab", "20110303")])
 def test_a_folder_without_traces_and_a_file_that_is_no_text_are_refused(tmp_path: Path, kind: str, folder: str) -> None:
     with pytest.raises(TraceError, match="no trace files; unpack the trace and give its folder"):
-        list(TRACES[kind](tmp_path / folder))
+        list(IMPORTERS[kind].read(tmp_path / folder))
     path = write(tmp_path / folder, "1.csv", b"\xff\xfe\x00")
     with pytest.raises(TraceError, match=f"^{re.escape(str(path))}: not a text file; remove it"):
-        list(TRACES[kind](tmp_path / folder))
+        list(IMPORTERS[kind].read(tmp_path / folder))
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

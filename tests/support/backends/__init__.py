@@ -1,0 +1,1 @@
+"""Real back ends, started by the tests and stopped again."""

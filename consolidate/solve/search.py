@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +12,30 @@ from scipy.optimize import linear_sum_assignment
 
 from consolidate.solve.kernels import State, copy_state, empty_state, relocate, repack
 from consolidate.solve.problem import Arrays
+from consolidate.solve.squeeze import squeeze
 
 _QUICK = 6
 """Steps without progress after which a first try gives up."""
 
+_TRIES = 4
+"""Ways of closing hosts that are tried side by side: a number that does not depend on the machine."""
+_STEPS_PER_ITEM, _MOST_STEPS = 50, 40_000
+"""Steps of squeezing for each step of patience: by item, and at most."""
+_HASTE = 8
+
 Progress = Callable[[str, int], None]
 """Called with what is being done and the cost of the best placement so far."""
+
+
+class Floor(NamedTuple):
+    """What is proved of some hosts: those that stay on cost at least so much."""
+
+    hosts: NDArray[np.int64]
+    cost: int
+
+
+Floors = Sequence[Floor]
+"""That of all hosts, and then those of some."""
 
 
 def is_on(arrays: Arrays, state: State) -> NDArray[np.bool_]:
@@ -38,22 +58,23 @@ def moved(arrays: Arrays, host_of: NDArray[np.int64]) -> tuple[int, int]:
 def complete(arrays: Arrays, state: State, seed: int, patience: int) -> bool:
     """Place what a construction left over, displacing smaller items where need be; False where that fails."""
     usable = np.ones(len(state.occupancy), dtype=np.bool_)
-    return bool(repack(arrays, state, usable, patience, _random(seed), np.zeros(len(arrays.size), dtype=np.int64)))
+    return bool(repack(arrays, state, usable, patience, random_state(seed), np.zeros(len(arrays.size), dtype=np.int64)))
 
 
-def empty_hosts(arrays: Arrays, state: State, seed: int, patience: int, bound: int, progress: Progress) -> None:
-    """Improve a complete state in place until no host can be emptied, or the bound is met.
+def empty_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors: Floors, progress: Progress) -> None:
+    """Improve a complete state in place until no host can be emptied, or the floor is met.
 
     Hosts are tried from the one with the least on it. Each try closes it, or closes two and opens one that costs
     less, and repacks; a try that fails is undone. A quick pass over all hosts comes before a patient one.
     """
     trial = empty_state(arrays)
-    random = _random(seed)
+    random = random_state(seed)
     tabu = np.zeros(len(arrays.size), dtype=np.int64)
     for steps in (_QUICK, patience):
         tried: set[tuple[int, ...]] = set()
-        while cost_of(arrays, state) > bound:
-            exchange = next((one for one in _exchanges(arrays, state) if (*one[0], -1, *one[1]) not in tried), None)
+        while cost_of(arrays, state) > floors[0].cost:
+            every = _exchanges(arrays, state, floors)
+            exchange = next((one for one in every if (*one[0], -1, *one[1]) not in tried), None)
             if exchange is None:
                 break
             closing, opening = exchange
@@ -66,6 +87,53 @@ def empty_hosts(arrays: Arrays, state: State, seed: int, patience: int, bound: i
                 progress("emptying hosts", cost_of(arrays, state))
             else:
                 tried.add((*closing, -1, *opening))
+
+
+def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors: Floors, progress: Progress) -> None:
+    """Close further hosts of a complete state by way of overfull ones, until that fails or the floor is met.
+
+    Of several tries, which run side by side, the first in order that succeeds counts, however long each takes; the
+    earlier ones close more hosts at once. A hasty round of tries comes before a patient one.
+    """
+    states = [empty_state(arrays) for _ in range(_TRIES)]
+    walled = np.zeros(len(arrays.cost), dtype=np.bool_)
+    for floor in floors[1:]:  # what stands there is packed as tightly as can be: once disturbed it is not found again
+        walled[floor.hosts] = True
+    most = patience * min(_STEPS_PER_ITEM * len(arrays.size), _MOST_STEPS)
+    with ThreadPoolExecutor(_TRIES) as pool:
+        for steps in (most // _HASTE, most):
+            while cost_of(arrays, state) > floors[0].cost:
+                tries = _squeezes(arrays, state, floors)
+                succeeded = np.full(1, _TRIES)
+                futures = []
+                for number, (closing, opening) in enumerate(tries):
+                    usable = is_on(arrays, state)
+                    usable[closing], usable[opening] = False, True
+                    copy_state(state, states[number])
+                    random = random_state(seed + steps + number)
+                    args = (arrays, states[number], usable, walled, steps, random, succeeded, number)
+                    futures.append(pool.submit(squeeze, *args))
+                results = [future.result() for future in futures]
+                if True not in results:
+                    break
+                copy_state(states[results.index(True)], state)
+                progress("squeezing", cost_of(arrays, state))
+
+
+def _squeezes(arrays: Arrays, state: State, floors: Floors) -> list[tuple[list[int], list[int]]]:
+    """(hosts to close, hosts to open) of each try: first half of the gap at once, then a quarter, and so on."""
+    exchanges = _exchanges(arrays, state, floors)
+    alone = [closing[0] for closing, opening in exchanges if len(closing) == 1 and not opening]
+    room = cost_of(arrays, state) - floors[0].cost
+    found: list[tuple[list[int], list[int]]] = []
+    for one in range(_TRIES):
+        room //= 2
+        many = int((np.cumsum(arrays.cost[alone]) <= room).sum())
+        if many > 1:
+            found.append((alone[:many], []))
+        elif one < len(exchanges):
+            found.append(exchanges[one])
+    return found
 
 
 def swap_equals(arrays: Arrays, kind: NDArray[np.int64], state: State) -> State:
@@ -117,15 +185,19 @@ def _best_hosts(arrays: Arrays, state: State, full: NDArray[np.int64], hosts: ND
     return hosts[columns]
 
 
-def _random(seed: int) -> NDArray[np.uint64]:
+def random_state(seed: int) -> NDArray[np.uint64]:
     """State of the kernels' generator; never zero."""
     return np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
 
 
-def _exchanges(arrays: Arrays, state: State) -> list[tuple[list[int], list[int]]]:
+def _exchanges(arrays: Arrays, state: State, floors: Floors) -> list[tuple[list[int], list[int]]]:
     """(hosts to close, hosts to open), each cheaper than what it replaces; the most promising first."""
     on = is_on(arrays, state)
-    candidates = np.flatnonzero(on & ~arrays.forced)
+    closable = on & ~arrays.forced
+    for floor in floors[1:]:
+        spent = np.where(on[floor.hosts], arrays.cost[floor.hosts], 0)
+        closable[floor.hosts] &= spent.sum() - spent >= floor.cost
+    candidates = np.flatnonzero(closable)
     content = np.zeros(len(on))
     placed = state.host_of >= 0
     np.add.at(content, state.host_of[placed], arrays.size[placed])

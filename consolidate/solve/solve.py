@@ -23,11 +23,21 @@ from consolidate.solve.construct import captive_starts, starts
 from consolidate.solve.evaluate import Score, evaluate, opening_cost
 from consolidate.solve.exhaust import Budget, Placements, Verdict
 from consolidate.solve.failover import unrecovered
-from consolidate.solve.kernels import State, go_home
+from consolidate.solve.kernels import State, copy_state, empty_state, go_home
 from consolidate.solve.loads import Needs
 from consolidate.solve.presolve import components, join, restrict, tighten
 from consolidate.solve.problem import Problem, compile_problem
-from consolidate.solve.search import Progress, complete, cost_of, empty_hosts, moved, swap_equals
+from consolidate.solve.search import (
+    Floor,
+    Floors,
+    Progress,
+    complete,
+    cost_of,
+    empty_hosts,
+    moved,
+    squeeze_hosts,
+    swap_equals,
+)
 from consolidate.solve.shortage import ConflictError, explain_broken, explain_conflict, explain_unplaced
 
 _ROUNDS = 5
@@ -89,10 +99,10 @@ def solve(
 
     """
     effort = effort or Effort()
-    best = _solve_once(fleet, demands, objective, seed, effort, progress, columns=True)
+    best = _solve_once(fleet, demands, objective, seed, effort, progress)
     for _ in range(_ROUNDS):
         after, demands_after = carry_out(fleet, demands, best.placement)
-        again = _solve_once(after, demands_after, objective, seed, effort, progress)
+        again = _solve_once(after, demands_after, objective, seed, effort, progress, best.bound)
         if again.score.moves == 0 and again.placement.powered == best.placement.powered:
             break
         adopted = _adopt(fleet, demands, objective, again, best)
@@ -123,9 +133,9 @@ def _solve_once(
     seed: int,
     effort: Effort,
     progress: Progress,
-    columns: bool = False,
+    known: LowerBound | None = None,
 ) -> Result:
-    """Solve as it stands; with column generation, which takes seconds, only once: its bound holds for all rounds."""
+    """Solve as it stands; where a bound is known from an earlier round, without proving another."""
     needs = Needs(fleet, demands)
     problem = tighten(compile_problem(needs, objective))
     if not problem.items:
@@ -135,14 +145,18 @@ def _solve_once(
     separate = components(problem)
     alone = [restrict(problem, component) for component in separate]
     progress("lower bound", 0)
-    captives = [find_captives(one, seed) if columns else () for one in alone]
-    bounds = [lower_bound(one, confined) for one, confined in zip(alone, captives, strict=True)]
+    captives = [find_captives(one, seed) if known is None else () for one in alone]
     unused = np.ones(len(problem.hosts), dtype=np.bool_)
     unused[np.concatenate([component.hosts for component in separate])] = False
     kept = int(problem.arrays.cost[unused & problem.arrays.forced].sum())
+    if known is not None and len(alone) == 1:  # what is cheaper than possible at first would not be adopted
+        bounds = [replace(known, cost=known.cost - kept)]
+    else:
+        bounds = [lower_bound(one, confined) for one, confined in zip(alone, captives, strict=True)]
     searched = []
     for one, confined, bound in zip(alone, captives, bounds, strict=True):
-        searched.append(_search(one, confined, seed, effort, bound, progress))
+        floors = [Floor(np.arange(len(one.hosts)), bound.cost), *(Floor(few.hosts, few.cost) for few in confined)]
+        searched.append(_search(one, confined, floors, seed, effort, progress, squeezing=known is None))
     placements = [current_placement(fleet)]
     for rank in range(max(len(one.ends) for one in searched)):
         ends = [one.ends[min(rank, len(one.ends) - 1)] for one in searched if one.ends]
@@ -170,9 +184,15 @@ class _Searched:
 
 
 def _search(
-    problem: Problem, captives: Sequence[Captives], seed: int, effort: Effort, bound: LowerBound, progress: Progress
+    problem: Problem,
+    captives: Sequence[Captives],
+    floors: Floors,
+    seed: int,
+    effort: Effort,
+    progress: Progress,
+    squeezing: bool,
 ) -> _Searched:
-    """Build starts, and empty hosts from the promising ones."""
+    """Build starts, empty hosts from the promising ones, and squeeze what gained most."""
     arrays = problem.arrays
     costs: dict[str, int] = {}
     states: list[tuple[int, int, State]] = []
@@ -196,15 +216,29 @@ def _search(
     # The current placement is always searched from: it leads to the fewest moves. So are the captives' starts.
     ranked = sorted(states, key=lambda one: one[:2])
     always = {0, *(order for order, name in enumerate(costs) if name in confined)}
-    promising = [one for rank, one in enumerate(ranked) if rank < effort.searched_starts or one[1] in always]
-    ends: list[tuple[int, int, int, int, NDArray[np.int64]]] = []
-    for _, _, start in promising:
-        state = start
-        empty_hosts(arrays, state, seed, effort.patience, bound.cost, progress)
-        state = swap_equals(arrays, problem.kind, state)
-        go_home(arrays, state)
-        ends.append((cost_of(arrays, state), *moved(arrays, state.host_of), len(ends), state.host_of))
-    return _Searched([end[-1] for end in sorted(ends, key=lambda end: end[:-1])], costs, [] if states else least_left)
+    promising = [one[2] for rank, one in enumerate(ranked) if rank < effort.searched_starts or one[1] in always]
+    for state in promising:
+        empty_hosts(arrays, state, seed, effort.patience, floors, progress)
+    ends = [_settle(problem, state) for state in promising]
+    if squeezing and promising:
+        best = min(promising, key=lambda state: cost_of(arrays, state))
+        emptied = cost_of(arrays, best)
+        # Where nothing quicker gains anything, nothing changes: whoever solves an outcome again gets it back.
+        if not 0 <= costs["current placement"] <= emptied:
+            squeeze_hosts(arrays, best, seed, effort.patience, floors, progress)
+            if cost_of(arrays, best) < emptied:
+                ends.append(_settle(problem, best))
+    ends.sort(key=lambda end: end[:-1])
+    return _Searched([end[-1] for end in ends], costs, [] if states else least_left)
+
+
+def _settle(problem: Problem, state: State) -> tuple[int, int, int, NDArray[np.int64]]:
+    """(cost, workloads moved, bytes moved, host of each item) once as much as possible is where it runs now."""
+    settled = empty_state(problem.arrays)
+    copy_state(state, settled)
+    settled = swap_equals(problem.arrays, problem.kind, settled)
+    go_home(problem.arrays, settled)
+    return cost_of(problem.arrays, settled), *moved(problem.arrays, settled.host_of), settled.host_of
 
 
 def _add_costs(searched: Sequence[_Searched], kept: int) -> dict[str, int]:

@@ -8,21 +8,22 @@ sampled, since every kernel figure already includes the children.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from collectors.kernel import number, parse_flat, read
-from collectors.psi import pressure_values
-from collectors.records import Record, Sample, WorkloadRecord
+from collectors.cgroup_files import V2, GroupFiles, limits
+from collectors.held import Budget, HeldFile, open_directory
+from collectors.kernel import read
+from collectors.reading import Reading
+from collectors.records import Record, WorkloadRecord
 
 _V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "blkio", "pids", "cpuset")
-_UNLIMITED_V1 = 1 << 62
-"""v1 prints a page-rounded maximum where there is no limit."""
-_V2 = "v2"
-"""Stands for every controller of the v2 tree, which share one directory."""
+_RENEW_ROUNDS = 60
+"""Limits, mounts and files that may have appeared are looked at again after so many rounds: 10 minutes at 10 s."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Hierarchies:
     def roots(self) -> tuple[Path, ...]:
         """Every distinct mount point."""
         return tuple(dict.fromkeys([*([self.v2] if self.v2 else []), *self.v1.values()]))
+
+    @property
+    def mounts(self) -> dict[str, Path]:
+        """Mount point by controller, ``V2`` for those of the v2 tree."""
+        return {**self.v1, **({V2: self.v2} if self.v2 else {})}
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,10 @@ class Group:
             return all((root / self.path).stat().st_ino == inode for root, inode in self.inodes.items())
         except OSError:
             return False
+
+    def directories(self, hierarchies: Hierarchies) -> dict[str, Path]:
+        """Its directory by controller."""
+        return {name: mount / self.path for name, mount in hierarchies.mounts.items() if mount in self.inodes}
 
 
 def parse_mounts(text: str) -> tuple[str | None, dict[str, str]]:
@@ -88,136 +98,6 @@ def find_hierarchies(root: Path) -> Hierarchies:
     )
 
 
-def parse_io_stat(text: str) -> dict[str, int]:
-    """Sum of v2 ``io.stat`` over devices: rbytes, wbytes, rios, wios."""
-    totals = dict.fromkeys(("rbytes", "wbytes", "rios", "wios"), 0)
-    for line in text.splitlines():
-        for item in line.split()[1:]:
-            key, _, value = item.partition("=")
-            if key in totals:
-                totals[key] += number(value)
-    return totals
-
-
-def parse_blkio(text: str) -> dict[str, int]:
-    """Sum of a v1 ``blkio.throttle`` file over devices: Read, Write."""
-    totals = {"Read": 0, "Write": 0}
-    for line in text.splitlines():
-        *_, operation, served = line.split()
-        if operation in totals:
-            totals[operation] += number(served)
-    return totals
-
-
-def parse_level(text: str) -> dict[str, int]:
-    """A file of one amount: memory.current, pids.current."""
-    return {"level": number(text)}
-
-
-def parse_usage(text: str) -> dict[str, int]:
-    """v1 ``cpuacct.usage``, in nanoseconds."""
-    return {"usage_nsec": number(text)}
-
-
-def parse_cpu_max(text: str) -> int | None:
-    """v2 ``cpu.max`` in thousandths of a core; None where there is no quota."""
-    quota, period = text.split()
-    if number(period) == 0:
-        raise ValueError("a CFS period of 0")
-    return None if quota == "max" else number(quota) * 1000 // number(period)
-
-
-_PERIODS = {"nr_periods": "cpu_periods_total", "nr_throttled": "cpu_throttled_periods_total"}
-_BYTES = {"Read": "disk_read_bytes_total", "Write": "disk_write_bytes_total"}
-_OPERATIONS = {"Read": "disk_reads_total", "Write": "disk_writes_total"}
-_ANON, _CACHE = "memory_anon_bytes", "memory_cache_bytes"
-_INACTIVE_FILE = "inactive_file"
-"""Not a metric: the page cache that the kernel would drop first, for the working set."""
-_FILES: tuple[tuple[str, str, Callable[[str], dict[str, int]], Mapping[str, str]], ...] = (
-    ("cpuacct", "cpuacct.usage", parse_usage, {"usage_nsec": "cpu_seconds_total"}),
-    ("cpu", "cpu.stat", parse_flat, {**_PERIODS, "throttled_time": "cpu_throttled_seconds_total"}),
-    ("memory", "memory.usage_in_bytes", parse_level, {"level": "memory_current_bytes"}),
-    (
-        "memory",
-        "memory.stat",
-        parse_flat,
-        {"total_rss": _ANON, "total_cache": _CACHE, "total_inactive_file": _INACTIVE_FILE},
-    ),
-    ("memory", "memory.oom_control", parse_flat, {"oom_kill": "oom_kills_total"}),
-    ("blkio", "blkio.throttle.io_service_bytes_recursive", parse_blkio, _BYTES),
-    ("blkio", "blkio.throttle.io_serviced_recursive", parse_blkio, _OPERATIONS),
-    ("blkio", "blkio.throttle.io_service_bytes", parse_blkio, _BYTES),  # all that older kernels have
-    ("blkio", "blkio.throttle.io_serviced", parse_blkio, _OPERATIONS),
-    ("pids", "pids.current", parse_level, {"level": "pids"}),
-    (
-        _V2,
-        "cpu.stat",
-        parse_flat,
-        {**_PERIODS, "usage_usec": "cpu_seconds_total", "throttled_usec": "cpu_throttled_seconds_total"},
-    ),
-    (_V2, "memory.current", parse_level, {"level": "memory_current_bytes"}),
-    (_V2, "memory.stat", parse_flat, {"anon": _ANON, "file": _CACHE, "inactive_file": _INACTIVE_FILE}),
-    (_V2, "memory.events", parse_flat, {"oom_kill": "oom_kills_total"}),
-    (
-        _V2,
-        "io.stat",
-        parse_io_stat,
-        {
-            "rbytes": "disk_read_bytes_total",
-            "wbytes": "disk_write_bytes_total",
-            "rios": "disk_reads_total",
-            "wios": "disk_writes_total",
-        },
-    ),
-    (_V2, "pids.current", parse_level, {"level": "pids"}),
-)
-"""Controller, file, its parser, and the metric that each of its keys becomes.
-
-In order of preference: in a hybrid, a controller that is on v1 has its figures there.
-"""
-_PER_SECOND = {"usage_nsec": 1e9, "throttled_time": 1e9, "usage_usec": 1e6, "throttled_usec": 1e6}
-"""Keys that count time; all others are what the metric's name says."""
-
-
-def _directories(hierarchies: Hierarchies, group: Group) -> dict[str, Path]:
-    """The group's directory by controller."""
-    mounts = {**hierarchies.v1, **({_V2: hierarchies.v2} if hierarchies.v2 else {})}
-    return {controller: mount / group.path for controller, mount in mounts.items() if mount in group.inodes}
-
-
-def _values(directories: Mapping[str, Path]) -> dict[str, float]:
-    """Every metric that some hierarchy has; no file is opened for metrics that are known already."""
-    values: dict[str, float] = {}
-    for controller, file, parse, metrics in _FILES:
-        if controller not in directories or values.keys() >= set(metrics.values()):
-            continue
-        for key, amount in (read(directories[controller] / file, parse) or {}).items():
-            if key in metrics:
-                values.setdefault(metrics[key], amount / _PER_SECOND.get(key, 1))
-    inactive = values.pop(_INACTIVE_FILE, None)
-    if inactive is not None and "memory_current_bytes" in values:
-        values["memory_working_set_bytes"] = max(0.0, values["memory_current_bytes"] - inactive)
-    if _V2 in directories:
-        values |= pressure_values(directories[_V2], "{}.pressure")
-    return values
-
-
-def _limits(directories: Mapping[str, Path]) -> dict[str, int]:
-    """Limits in force now, by dimension; absent where there is none."""
-    limits: dict[str, int | None] = {}
-    if (v2 := directories.get(_V2)) is not None:
-        limits["cpu_milli"] = read(v2 / "cpu.max", parse_cpu_max)
-        limits["memory_bytes"] = read(v2 / "memory.max", number)  # "max" is no number, and no limit
-    if (cpu := directories.get("cpu")) is not None:
-        quota_us = read(cpu / "cpu.cfs_quota_us", number)  # nor is "-1"
-        period_us = read(cpu / "cpu.cfs_period_us", number)
-        limits["cpu_milli"] = quota_us * 1000 // period_us if quota_us and period_us else None
-    if (memory := directories.get("memory")) is not None:
-        limit = read(memory / "memory.limit_in_bytes", number)
-        limits["memory_bytes"] = limit if limit is not None and limit < _UNLIMITED_V1 else None
-    return {dimension: amount for dimension, amount in limits.items() if amount is not None}
-
-
 _KINDS = (
     ("vm", re.compile(r"(^|/)machine-qemu[^/]*\.scope$|\.libvirt-qemu$|^qemu\.slice/\d+\.scope$")),
     ("container", re.compile(r"(^|/)((docker|libpod|cri-containerd|crio)-[0-9a-f]+(\.scope)?|[0-9a-f]{64})$")),
@@ -228,6 +108,7 @@ _KINDS = (
 )
 
 
+@functools.lru_cache(maxsize=16384)
 def group_kind(path: str) -> str:
     r"""Tell a unit, container, virtual machine or slice by the name that its manager gave it.
 
@@ -258,18 +139,132 @@ def _below(parent: Group) -> Iterator[Group]:
 def _children(parent: Group) -> dict[str, dict[Path, int]]:
     """Inodes of the groups directly below, by path and mount point: one listing per hierarchy."""
     found: dict[str, dict[Path, int]] = {}
+    prefix = f"{parent.path}/" if parent.path else ""
     for root in parent.inodes:
         with contextlib.suppress(OSError), os.scandir(root / parent.path) as entries:  # it may end meanwhile
             for entry in entries:
-                with contextlib.suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        path = f"{parent.path}/{entry.name}".lstrip("/")
-                        found.setdefault(path, {})[root] = entry.stat(follow_symlinks=False).st_ino
+                if entry.is_dir(follow_symlinks=False):
+                    path = prefix + entry.name
+                    found.setdefault(path, {})[root] = entry.inode()
     return found
 
 
 def _has_processes(group: Group) -> bool:
     return any(read(root / group.path / "cgroup.procs", str.strip) for root in group.inodes)
+
+
+class _Watched:
+    """One group: what it is, and its files."""
+
+    __slots__ = ("_directories", "_files", "_host", "_reading", "_record", "group")
+
+    def __init__(
+        self, host: str, group: Group, directories: Mapping[str, Path], open_file: Callable[[str, str], HeldFile]
+    ) -> None:
+        self.group, self._host, self._directories = group, host, directories
+        # Slices hold others, whose figures theirs would only repeat.
+        self._files = GroupFiles(() if group.kind == "slice" else directories.keys(), open_file)
+        self._reading = Reading(group.path, group.incarnation, self._files.values)
+        self._record = self._describe()
+
+    def read(self) -> None:
+        """Read its files."""
+        self._files.read()
+
+    def renew(self) -> None:
+        """Look for changed limits, and for files that appeared."""
+        self._files.find()
+        record = self._describe()
+        if record != self._record:
+            self._record = record
+
+    def records(self) -> Iterator[WorkloadRecord | Reading]:
+        """The group, and what was read; the same objects as before where nothing changed."""
+        yield self._record
+        if self._files.values is not self._reading.values:
+            self._reading = Reading(self.group.path, self._reading.incarnation, self._files.values)
+        if self._reading.values:
+            yield self._reading
+
+    def close(self) -> None:
+        """Close its files."""
+        self._files.close()
+
+    def _describe(self) -> WorkloadRecord:
+        # A guest brings its own operating system, which its group does not tell.
+        system = "" if self.group.kind == "vm" else "linux"
+        path = self.group.path
+        return WorkloadRecord(path, self.group.kind, self._host, system, path, limits(self._directories))
+
+
+class CgroupWatch:
+    """Every workload's control group, read again and again."""
+
+    def __init__(self, root: Path, host: str, keep_open: int) -> None:
+        """Watch the groups of the host below ``root``, with so many of their files kept open."""
+        self._root, self._host = root, host
+        self._budget = Budget(keep_open)
+        self._directories: dict[Path, int] = {}
+        self._hierarchies = Hierarchies(None, {})
+        self._groups: dict[str, _Watched] = {}
+        self._round = 0
+
+    def read(self) -> list[WorkloadRecord | Reading]:
+        """What every group is and uses now.
+
+        Known groups are read before groups are listed: one that is still listed under its inodes was the same
+        group when it was read. Those that are new are read after it, and looked up once more.
+        """
+        if self._round % _RENEW_ROUNDS == 0:
+            self._find_hierarchies()
+        for number, known in enumerate(self._groups.values()):
+            known.read()
+            # Each in its turn, so that no round is much longer than another.
+            if number % _RENEW_ROUNDS == self._round % _RENEW_ROUNDS:
+                known.renew()
+        self._round += 1
+        kept: dict[str, _Watched] = {}
+        for group in find_groups(self._hierarchies):
+            before = self._groups.get(group.path)
+            if before is not None and before.group == group:
+                kept[group.path] = self._groups.pop(group.path)
+            elif (new := self._begin(group)) is not None:
+                kept[group.path] = new
+        for ended in self._groups.values():
+            ended.close()
+        self._groups = kept
+        return [record for watched in kept.values() for record in watched.records()]
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        for watched in self._groups.values():
+            watched.close()
+        self._groups = {}
+        for descriptor in self._directories.values():
+            os.close(descriptor)
+        self._directories = {}
+
+    def _find_hierarchies(self) -> None:
+        found = find_hierarchies(self._root)
+        if found != self._hierarchies:
+            self.close()
+            self._hierarchies = found
+        for mount in found.roots:
+            if mount not in self._directories:
+                with contextlib.suppress(OSError):  # its files are then absent
+                    self._directories[mount] = open_directory(mount)
+
+    def _begin(self, group: Group) -> _Watched | None:
+        mounts = self._hierarchies.mounts
+
+        def open_file(controller: str, name: str) -> HeldFile:
+            return HeldFile(self._directories.get(mounts[controller], -1), f"{group.path}/{name}", self._budget)
+
+        new = _Watched(self._host, group, group.directories(self._hierarchies), open_file)
+        if group.still_there():
+            return new
+        new.close()
+        return None
 
 
 class CgroupCollector:
@@ -279,15 +274,13 @@ class CgroupCollector:
 
     def collect(self, root: Path, host: str, at_s: int) -> Iterable[Record]:
         """Read every group once; the incarnation is the group directory's inode in each hierarchy."""
-        hierarchies = find_hierarchies(root)
-        for group in find_groups(hierarchies):
-            directories = _directories(hierarchies, group)
-            values = {} if group.kind == "slice" else _values(directories)
-            limits = _limits(directories)
-            if not group.still_there():
-                continue
-            # A guest brings its own operating system, which its group does not tell.
-            system = "" if group.kind == "vm" else "linux"
-            yield WorkloadRecord(group.path, group.kind, host, system, group.path, limits)
-            for metric, value in values.items():
-                yield Sample(at_s, host, group.path, group.incarnation, metric, value)
+        with contextlib.closing(self.watch(root, host, keep_open=0)) as watch:
+            for record in watch.read():
+                if isinstance(record, Reading):
+                    yield from record.samples(host, at_s)
+                else:
+                    yield record
+
+    def watch(self, root: Path, host: str, keep_open: int) -> CgroupWatch:
+        """The same for reading again and again, with at most so many files kept open meanwhile."""
+        return CgroupWatch(root, host, keep_open)

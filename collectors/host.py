@@ -1,15 +1,22 @@
-"""The host as a whole: CPU time, memory, disks and network, through psutil."""
+"""The host as a whole: what it is, and its CPU time, memory, swap space, disks and network, mostly through psutil.
+
+Whether it could run virtual machines is not said: a CPU flag or ``/dev/kvm`` does not mean that one would start.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
 
 from collectors.kernel import number, parse_boot_time, read
+from collectors.machine import read_machine_id, read_vendor
+from collectors.meminfo import parse_meminfo
 from collectors.records import HostRecord, Record, Sample
+from collectors.topology import read_topology
 
 _NOT_BUSY = ("idle", "iowait", "steal", "guest", "guest_nice")
 """Idle time; steal, which other guests used; and guest time, which user time already contains."""
@@ -42,13 +49,21 @@ def parse_cpuinfo(text: str) -> tuple[int, str]:
     return sum(key.startswith("processor") for key, _, _ in pairs), models[0] if models else ""
 
 
-def parse_anonymous(text: str) -> int:
-    """``AnonPages`` of ``/proc/meminfo``, in bytes; psutil leaves it out."""
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key == "AnonPages":
-            return number(value.removesuffix("kB")) * 1024
-    raise ValueError("no AnonPages line")
+def parse_load(text: str) -> float:
+    """Load average over a minute, from ``/proc/loadavg``."""
+    whole, point, part = text.split(" ", maxsplit=1)[0].partition(".")
+    if not point or len(part) != 2:
+        raise ValueError(f"{text[:40]!r} does not begin with a load average")
+    return number(whole) + number(part) / 100
+
+
+def parse_swapped(text: str) -> dict[str, int]:
+    """Pages moved from and to swap space since boot, from ``/proc/vmstat``."""
+    pairs = (line.partition(" ") for line in text.splitlines())
+    return {_SWAPPED[key]: number(value) for key, _, value in pairs if key in _SWAPPED}
+
+
+_SWAPPED = {"pswpin": "swap_in_bytes_total", "pswpout": "swap_out_bytes_total"}
 
 
 class HostCollector:
@@ -71,19 +86,37 @@ class HostCollector:
             kernel=read(root / "proc/sys/kernel/osrelease", str.strip) or "",
             cpu_model=cpu_model,
             capacity={dimension: amount for dimension, amount in capacity.items() if amount},
+            vendor=read_vendor(root),
+            machine_id=read_machine_id(root),
+            topology=str(read_topology(root)),
         )
         values = {
             "cpu_seconds_total": sum(getattr(cpu, mode) for mode in cpu._fields if mode not in _NOT_BUSY),
+            "cpu_steal_seconds_total": cpu.steal,
             "memory_current_bytes": memory.total - memory.free,
             "memory_working_set_bytes": memory.total - memory.available,
             "memory_cache_bytes": memory.cached,
+            **_more_memory_values(root),
             **_disk_values(root),
             **_network_values(root),
         }
-        if (anonymous := read(root / "proc/meminfo", parse_anonymous)) is not None:
-            values["memory_anon_bytes"] = anonymous
+        if (load := read(root / "proc/loadavg", parse_load)) is not None:
+            values["load1_tasks"] = load
         for metric, value in values.items():
             yield Sample(at_s, host, None, boot, metric, float(value))
+
+
+def _more_memory_values(root: Path) -> dict[str, float]:
+    """What psutil leaves out, or warns of where a kernel does not have it."""
+    memory = read(root / "proc/meminfo", parse_meminfo) or {}
+    values: dict[str, float] = {}
+    if "AnonPages" in memory:
+        values["memory_anon_bytes"] = memory["AnonPages"]
+    if "SwapTotal" in memory and "SwapFree" in memory:
+        values["swap_used_bytes"] = memory["SwapTotal"] - memory["SwapFree"]
+    page = os.sysconf("SC_PAGE_SIZE")
+    swapped = read(root / "proc/vmstat", parse_swapped) or {}
+    return values | {metric: pages * page for metric, pages in swapped.items()}
 
 
 def _disk_values(root: Path) -> dict[str, float]:
@@ -95,7 +128,8 @@ def _disk_values(root: Path) -> dict[str, float]:
     block = root / "sys/block"
     whole = {entry.name for entry in block.iterdir()} if block.is_dir() else set(found)
     disks = [found[name] for name in whole & _physical(root, "block", set(found))]
-    return _totals(
+    busy = _totals(disks, disk_busy_seconds_total="busy_time")
+    return {metric: milliseconds / 1000 for metric, milliseconds in busy.items()} | _totals(
         disks,
         disk_read_bytes_total="read_bytes",
         disk_write_bytes_total="write_bytes",

@@ -63,11 +63,16 @@ def program_name(command: str, arguments: str) -> str:
     >>> program_name("inventory-expor", "/usr/bin/python3\0/opt/inventory-exporter\0--all")
     'inventory-exporter'
     """
-    if len(command.encode()) >= _COMMAND_LENGTH:
+    if is_cut(command):
         for argument in arguments.split("\0")[:2]:  # the second one names the script of an interpreter
             if (name := PurePosixPath(argument).name).startswith(command):
                 return name
     return command
+
+
+def is_cut(command: str) -> bool:
+    """Whether the kernel may have cut it."""
+    return len(command.encode()) >= _COMMAND_LENGTH
 
 
 def parse_pids(text: str) -> set[int]:
@@ -77,12 +82,11 @@ def parse_pids(text: str) -> set[int]:
 
 def _outside_groups(root: Path) -> set[int]:
     """Processes that are in the root group of every hierarchy, and so in no workload's group."""
-    pids = {int(entry.name) for entry in (root / "proc").iterdir() if entry.name.isdecimal()}
-    for hierarchy in find_hierarchies(root).roots:
-        held = read(hierarchy / "cgroup.procs", parse_pids)
-        if held is not None:
-            pids &= held
-    return pids
+    places = (hierarchy / "cgroup.procs" for hierarchy in find_hierarchies(root).roots)
+    held = [pids for place in places if (pids := read(place, parse_pids)) is not None]
+    if held:  # far fewer than all processes of a host whose services have groups
+        return set.intersection(*held)
+    return {int(name) for name in os.listdir(root / "proc") if name.isdecimal()}
 
 
 class ProcessCollector:
@@ -105,7 +109,9 @@ class ProcessCollector:
             pages = read(directory / "statm", parse_statm)
             if pages is None:  # it ended meanwhile
                 continue
-            name = program_name(process.command, read(directory / "cmdline", str) or "")
+            name = process.command
+            if is_cut(name):
+                name = program_name(name, read(directory / "cmdline", str) or "")
             programs[name].append((f"{pid}:{process.started_ticks}", process, *pages))
         ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
         for program, members in sorted(programs.items()):

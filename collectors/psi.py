@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from collectors.kernel import number, parse_boot_time, read
@@ -24,15 +24,22 @@ def parse_pressure(text: str) -> dict[str, float]:
     return totals
 
 
-def pressure_values(directory: Path, pattern: str) -> dict[str, float]:
-    """Known pressure metrics found in a directory; ``pattern`` names a resource's file."""
-    values = {}
-    for resource in ("cpu", "memory", "io"):
+PRESSURE_METRICS: Mapping[str, Mapping[str, str]] = {
+    resource: {
+        kind: metric for kind in ("some", "full") if (metric := f"{resource}_pressure_{kind}_seconds_total") in METRICS
+    }
+    for resource in ("cpu", "memory", "io")
+}
+"""By resource and kind of stall; all tasks at once cannot wait for the CPU, so that one is not a metric."""
+
+
+def pressure_values(directory: Path) -> dict[str, float]:
+    """Known pressure metrics of ``/proc/pressure``."""
+    values: dict[str, float] = {}
+    for resource, metrics in PRESSURE_METRICS.items():
         # No PSI in this kernel, or switched off: absent, not zero.
-        for kind, seconds in (read(directory / pattern.format(resource), parse_pressure) or {}).items():
-            metric = f"{resource}_pressure_{kind}_seconds_total"
-            if metric in METRICS:
-                values[metric] = seconds
+        stalls = read(directory / resource, parse_pressure) or {}
+        values |= {metric: stalls[kind] for kind, metric in metrics.items() if kind in stalls}
     return values
 
 
@@ -44,5 +51,5 @@ class PressureCollector:
     def collect(self, root: Path, host: str, at_s: int) -> Iterable[Record]:
         """Read ``/proc/pressure`` once; the incarnation is the boot time."""
         boot = parse_boot_time((root / "proc/stat").read_text())
-        for metric, value in pressure_values(root / "proc/pressure", "{}").items():
+        for metric, value in pressure_values(root / "proc/pressure").items():
             yield Sample(at_s, host, None, boot, metric, value)

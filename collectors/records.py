@@ -64,6 +64,12 @@ class HostRecord:
     """Name of the group of hosts that its manager moves workloads within."""
     machine_id: str = ""
     """What tells it from another host of the same name: ``/etc/machine-id``, or the firmware's UUID."""
+    topology: str = ""
+    """NUMA nodes, cores and shared caches, as ``collectors.topology`` writes them."""
+    core_mhz: int = 0
+    """Speed of one of its cores, by which CPU that is told in MHz becomes cores."""
+    state: str = ""
+    """``maintenance`` where it is being emptied or repaired and takes no workloads."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,8 @@ class WorkloadRecord:
 
     name: str
     kind: str
-    """service, scope, container, group, process, vm; or slice, which only holds others."""
+    """service, scope, container, group, process, vm; server, a machine not known to be virtual; or slice, which only
+    holds others."""
     host: str = ""
     os: str = ""
     """Empty where it is not known: a guest's own does not show from outside."""
@@ -85,9 +92,36 @@ class WorkloadRecord:
     """Greatest use by dimension where the source keeps a summary of what it measured, and no series."""
     copy_bytes: int = 0
     """What a move transfers, where the source says it."""
+    machine_id: str = ""
+    """What tells it from another workload of the same name: the UUID that its manager gave it."""
+    cluster: str = ""
+    """Cluster of its host, where the source names that although it may not list the host."""
+    state: str = ""
+    """``off`` where it is there and does not run."""
 
 
-Record = Sample | Series | HostRecord | WorkloadRecord
+@dataclass(frozen=True)
+class RuleRecord:
+    """A rule that the manager of a cluster keeps for its workloads."""
+
+    name: str
+    kind: str
+    """affinity, anti-affinity, or failure-reserve: any one host of the cluster may fail."""
+    workloads: tuple[str, ...]
+    """Their records' names; empty where all of the cluster are meant."""
+    cluster: str = ""
+
+
+@dataclass(frozen=True)
+class NoteRecord:
+    """A sentence that whoever reads a plan should know of its source: what that leaves out or does not hold."""
+
+    source: str
+    """Format of the file or name of the collector; what it says anew replaces what it said before."""
+    text: str
+
+
+Record = Sample | Series | HostRecord | WorkloadRecord | RuleRecord | NoteRecord
 
 
 def as_fields(record: Record) -> dict[str, object]:
@@ -109,18 +143,33 @@ class Metric:
 METRICS: Mapping[str, Metric] = {
     "cpu_seconds_total": Metric("counter", "CPU time used"),
     "cpu_cores": Metric("gauge", "CPU used, in cores of the measured host"),
+    "cpu_cores_max": Metric("gauge", "most CPU used within an interval that cpu_cores averages, in cores"),
     "cpu_periods_total": Metric("counter", "CFS periods in which the group was runnable"),
     "cpu_throttled_periods_total": Metric("counter", "CFS periods in which the quota ran out"),
     "cpu_throttled_seconds_total": Metric("counter", "time stopped by the CFS quota"),
+    "cpu_steal_seconds_total": Metric("counter", "CPU time that the hypervisor gave to others instead"),
+    "cpu_delay_seconds_total": Metric("counter", "time virtual CPUs stood in the host's queue; steal to their guest"),
+    "cpu_wait_seconds_total": Metric("counter", "time virtual CPUs wanted to run and others did"),
+    "load1_tasks": Metric("gauge", "load average over a minute: tasks that run, queue, or wait for disks"),
     "memory_current_bytes": Metric("gauge", "memory charged, with page cache"),
     "memory_anon_bytes": Metric("gauge", "anonymous memory"),
     "memory_cache_bytes": Metric("gauge", "page cache"),
     "memory_working_set_bytes": Metric("gauge", "memory that cannot be dropped at once"),
+    "memory_free_bytes": Metric("gauge", "memory that nothing uses, not even as cache"),
+    "memory_rss_bytes": Metric("gauge", "memory of the process, such as a virtual machine's emulator, on its host"),
+    "memory_balloon_bytes": Metric("gauge", "memory that the balloon leaves to a virtual machine"),
+    "memory_guest_available_bytes": Metric("gauge", "memory as the guest counts all that it has"),
+    "memory_guest_unused_bytes": Metric("gauge", "memory that nothing in the guest uses, not even as cache"),
+    "memory_guest_usable_bytes": Metric("gauge", "memory that the guest could give to programs without swapping"),
+    "swap_used_bytes": Metric("gauge", "swap space in use"),
+    "swap_in_bytes_total": Metric("counter", "bytes read back from swap space"),
+    "swap_out_bytes_total": Metric("counter", "bytes written to swap space"),
     "oom_kills_total": Metric("counter", "processes killed for want of memory"),
     "disk_read_bytes_total": Metric("counter", "bytes read from disks"),
     "disk_write_bytes_total": Metric("counter", "bytes written to disks"),
     "disk_reads_total": Metric("counter", "read operations"),
     "disk_writes_total": Metric("counter", "write operations"),
+    "disk_busy_seconds_total": Metric("counter", "time disks had work, summed over disks"),
     "disk_read_bytes_per_s": Metric("gauge", "disk read rate"),
     "disk_write_bytes_per_s": Metric("gauge", "disk write rate"),
     "disk_iops": Metric("gauge", "disk operations per second, reads and writes"),
@@ -128,12 +177,20 @@ METRICS: Mapping[str, Metric] = {
     "net_tx_bytes_total": Metric("counter", "bytes sent"),
     "net_rx_bytes_per_s": Metric("gauge", "receive rate"),
     "net_tx_bytes_per_s": Metric("gauge", "send rate"),
+    "restarts_total": Metric("counter", "starts by its manager after the first"),
+    "oom_restarts_total": Metric("counter", "starts seen after all of it was killed for want of memory"),
+    "energy_joules_total": Metric("counter", "energy of processors and their memory since measuring began"),
     "pids": Metric("gauge", "processes and threads"),
     "cpu_pressure_some_seconds_total": Metric("counter", "time some task waited for CPU"),
     "memory_pressure_some_seconds_total": Metric("counter", "time some task waited for memory"),
     "memory_pressure_full_seconds_total": Metric("counter", "time all tasks waited for memory"),
     "io_pressure_some_seconds_total": Metric("counter", "time some task waited for IO"),
     "io_pressure_full_seconds_total": Metric("counter", "time all tasks waited for IO"),
+    "cpu_pressure_some_ratio": Metric("gauge", "share of an interval in which some task waited for CPU"),
+    "memory_pressure_some_ratio": Metric("gauge", "share of an interval in which some task waited for memory"),
+    "memory_pressure_full_ratio": Metric("gauge", "share of an interval in which all tasks waited for memory"),
+    "io_pressure_some_ratio": Metric("gauge", "share of an interval in which some task waited for IO"),
+    "io_pressure_full_ratio": Metric("gauge", "share of an interval in which all tasks waited for IO"),
     "collector_duration_seconds": Metric("gauge", "time a collector took; the workload names it"),
     "collector_success": Metric("gauge", "1 if the collector finished, 0 if it failed"),
 }

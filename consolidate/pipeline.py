@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,15 +12,24 @@ from consolidate import __version__
 from consolidate.config import Inputs, load_inputs, read_inputs
 from consolidate.demand import History, estimate, read_history
 from consolidate.demand.harm import find_harm, raise_harmed, told_harm
+from consolidate.errors import InputError
 from consolidate.growth import grown
+from consolidate.insight import Inspected, Pair, compare, findings, missing
+from consolidate.insight.summary import quality_sentences
 from consolidate.model.demand import Demands
-from consolidate.model.series import Columns
+from consolidate.model.dimensions import SOURCES
+from consolidate.model.finding import Finding
+from consolidate.model.series import Columns, workload_name
 from consolidate.plan.build import build_plan
 from consolidate.plan.plan import Plan
 from consolidate.risk import solve_within_risk, told
 from consolidate.solve.solve import Effort, Result
 from consolidate.store import Store
+from consolidate.store.choice import stream_name
 from consolidate.units import count
+
+COMPARED = 200
+"""Pairs of sources that are compared sample by sample."""
 
 
 @dataclass
@@ -61,7 +71,8 @@ def run_once(
     inputs = read_fleet(samples, fleet)
     stages.done("config", f"{count(len(inputs.fleet.hosts), 'host')}, {count(len(inputs.fleet.workloads), 'workload')}")
     history = read(samples, inputs)
-    demands = estimate(history, inputs.fleet, inputs.policy.sizing, inputs.stated)
+    inspected = Inspected(history, inputs.fleet)
+    demands = estimate(inspected, inputs.fleet, inputs.policy.sizing, inputs.stated)
     harm = find_harm(samples.columns, inputs.fleet) if samples is not None else {}
     demands = raise_harmed(demands, harm)
     if growth_permille:
@@ -73,7 +84,8 @@ def run_once(
     span = samples.span() if samples is not None else None
     as_of_s = span[1] if span is not None else None
     tool = f"consolidate {__version__}"
-    notes = [note for note in (told_harm(harm), told(checked)) if note]
+    quality = quality_sentences(sorted_out(samples, inputs, inspected.findings)) if samples else ()
+    notes = [*quality, *inputs.notes, *(note for note in (told_harm(harm), told(checked)) if note)]
     plan = build_plan(inputs.fleet, demands, inputs.policy, result, tool, as_of_s, notes)
     stages.done("plan", f"{count(len(plan.moves), 'move')} in {count(plan.waves, 'wave')}")
     return Outcome(inputs, history, demands, result, plan)
@@ -83,14 +95,51 @@ def read_fleet(samples: Store | None, fleet: Path | None) -> Inputs:
     """What was measured, joined with the fleet file where there is one."""
     hosts = samples.hosts().values() if samples is not None else ()
     workloads = samples.workloads() if samples is not None else {}
+    rules, notes = (samples.rules(), samples.notes()) if samples is not None else ((), ())
     if fleet is None:
-        return read_inputs("", "the store", hosts, workloads)
-    return load_inputs(fleet, hosts, workloads)
+        return read_inputs("", "the store", hosts, workloads, rules, notes)
+    return load_inputs(fleet, hosts, workloads, rules, notes)
 
 
 def read(samples: Store | None, inputs: Inputs) -> History:
     """What was measured of the fleet's workloads."""
     return read_history(samples.columns if samples is not None else Columns.empty, inputs.fleet)
+
+
+def find_faults(samples: Store, fleet: Path | None) -> tuple[Finding, ...]:
+    """Everything that looks wrong about a store's data, or should be known of them."""
+    try:
+        inputs = read_fleet(samples, fleet)
+    except InputError as error:  # which may well come from what looks wrong
+        return tuple(sorted((*samples.findings(), Finding("the fleet", "", "no plan", str(error)))))
+    return sorted_out(samples, inputs, findings(read(samples, inputs), inputs.fleet, samples.columns))
+
+
+def sorted_out(samples: Store, inputs: Inputs, of_series: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings about single series, with those about what is missing and about several sources."""
+    everything = (
+        *of_series,
+        *samples.findings(),
+        *compare(_pairs(samples)),
+        *missing(inputs.fleet, samples.measured()),
+    )
+    return tuple(sorted(everything))
+
+
+def _pairs(samples: Store) -> Iterator[Pair]:
+    """What two sources measured both, hosts before their workloads; of very many the first are as good as all."""
+    rivals = [rival for rival in samples.rivals() if rival.owner[0] in SOURCES]
+    for rival in sorted(rivals, key=lambda rival: (rival.owner[2] != "", rival.owner))[:COMPARED]:
+        dimension, host, workload = rival.owner
+        name = workload_name(host, workload)
+        yield Pair(
+            name if workload else host,
+            dimension,
+            stream_name(rival.chosen),
+            stream_name(rival.other),
+            functools.partial(samples.columns, workloads={name}),
+            functools.partial(samples.of_rival, rival=rival),
+        )
 
 
 def measure(samples: Store | None, inputs: Inputs) -> Demands:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from collectors.records import METRICS, HostRecord, Record, Sample, TraceError, WorkloadRecord
+from collectors.records import METRICS, HostRecord, NoteRecord, Record, RuleRecord, Sample, TraceError, WorkloadRecord
 from collectors.traces.files import EARLIEST_S, LATEST_S, find, load
 
 
@@ -42,6 +42,11 @@ def parse(line: str) -> Record:
         return HostRecord(**_inventory(HostRecord, fields))
     if kind == "WorkloadRecord":
         return WorkloadRecord(**_inventory(WorkloadRecord, fields))
+    if kind == "RuleRecord":
+        rule = _inventory(RuleRecord, fields)
+        return RuleRecord(**rule | {"workloads": tuple(rule["workloads"])})
+    if kind == "NoteRecord":
+        return NoteRecord(**_inventory(NoteRecord, fields))
     raise ValueError(f"{str(kind)[:40]!r} is not a type of record")
 
 
@@ -58,8 +63,10 @@ def _sample(fields: dict[str, object]) -> Sample:
     return sample
 
 
-def _inventory(record: type[HostRecord | WorkloadRecord], fields: dict[str, Any]) -> dict[str, Any]:
-    """Checked fields of a host or workload; a collector of another version may leave out what has a default."""
+def _inventory(
+    record: type[HostRecord | WorkloadRecord | RuleRecord | NoteRecord], fields: dict[str, Any]
+) -> dict[str, Any]:
+    """Checked fields of a record without samples; a collector of another version may leave out what has a default."""
     types = {it.name: _INVENTORY_TYPES[str(it.type)] for it in dataclasses.fields(record)}
     needed = {it.name for it in dataclasses.fields(record) if it.default is it.default_factory is dataclasses.MISSING}
     _expect(fields, {name: kind for name, kind in types.items() if name in needed | fields.keys()})
@@ -67,10 +74,13 @@ def _inventory(record: type[HostRecord | WorkloadRecord], fields: dict[str, Any]
         _amounts(amounts)
     for name in (name for name in fields if types[name] is int):
         _amounts({name: fields[name]})
+    for text in (text for name in fields if types[name] is list for text in fields[name]):
+        if not isinstance(text, str):
+            raise ValueError(f"{str(text)[:40]!r} is not a workload's name")
     return fields
 
 
-_INVENTORY_TYPES: Mapping[str, type] = {"str": str, "int": int, "Mapping[str, int]": dict}
+_INVENTORY_TYPES: Mapping[str, type] = {"str": str, "int": int, "Mapping[str, int]": dict, "tuple[str, ...]": list}
 
 
 def _expect(fields: Mapping[str, object], types: Mapping[str, object]) -> None:

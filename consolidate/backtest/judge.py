@@ -28,7 +28,7 @@ _BARE = SizingPolicy(cpu_margin_permille=0, memory_margin_permille=0, io_margin_
 BASELINES = (
     replace(_BARE, name="sum of maxima", time_aligned=False, cpu_quantile=1.0, io_quantile=1.0),
     replace(_BARE, name="sum of 95 %", time_aligned=False, memory_quantile=0.95),
-    replace(_BARE, name="sum of limits", min_hours=float("inf")),
+    replace(_BARE, name="sum of limits", min_hours=float("inf"), vcpus_per_core=1.0),
 )
 FLAT = replace(SIZING_POLICIES["balanced"], name="balanced, flat", time_aligned=False)
 """The balanced policy without hours: what is saved by laying peaks beside valleys."""

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
-from collectors.records import HostRecord, WorkloadRecord
+from consolidate.config import telling
+from consolidate.config.measured import (
+    Records,
+    clusters_of,
+    managed_rules,
+    measured_host,
+    measured_workload,
+    stay_within,
+)
+from consolidate.config.ratings import STATED, rated
+from consolidate.config.rules import Path, RuleReader, did_you_mean
 from consolidate.config.schema import (
     DIMENSION_OF,
-    AffinitySection,
-    AntiAffinitySection,
-    BanSection,
     DemandSection,
-    FailureReserveSection,
     FleetFile,
     HostModelSection,
     HostSection,
-    LicenceSection,
-    PinSection,
-    RuleEntry,
-    RuleSection,
-    SpreadSection,
     WorkloadSection,
 )
 from consolidate.errors import InputError
@@ -35,7 +35,6 @@ from consolidate.model.fleet import (
     OVERHEADS,
     Fleet,
     Host,
-    Isolation,
     OperatingSystem,
     Overhead,
     PowerCurve,
@@ -43,11 +42,9 @@ from consolidate.model.fleet import (
 )
 from consolidate.model.policy import Policy
 from consolidate.model.resources import Resources
-from consolidate.model.rules import Affinity, AntiAffinity, Ban, FailureReserve, Licence, Pin, Rule, Spread
+from consolidate.model.rules import Rule, rules_without
 
 T = TypeVar("T")
-Path = Sequence[str | int]
-"""Where in the document something stands: keys and indices from the root."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,8 @@ class Inputs:
     fleet: Fleet
     stated: Mapping[str, Demand]
     policy: Policy
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else "mend the name or remove it"
+    notes: tuple[str, ...] = ()
+    """Sentences on what the sources leave out, and on what was made of what they say."""
 
 
 class FleetBuilder:
@@ -71,6 +65,10 @@ class FleetBuilder:
         self.file = file
         self.place = place
         self.named: set[tuple[str, str]] = set()
+        self.resting: set[str] = set()
+        """Hosts that take no workloads."""
+        self.off: set[str] = set()
+        """Workloads that do not run."""
         self.systems = {**OPERATING_SYSTEMS} | {
             name: OperatingSystem(name, it.family, it.guest_memory, it.containers, it.hardware, it.max_vms_per_host)
             for name, it in file.operating_systems.items()
@@ -87,34 +85,49 @@ class FleetBuilder:
     def _fail(self, path: Path, problem: str) -> InputError:
         return InputError(f"{self.place(path)}: {problem}")
 
-    def build(self, host_records: Iterable[HostRecord], workload_records: Mapping[str, WorkloadRecord]) -> Inputs:
+    def build(self, records: Records) -> Inputs:
         """Join the document with the records; the document wins."""
-        hosts = self._hosts(host_records)
+        self.resting = {record.name for record in records.hosts if record.state == "maintenance"}
+        hosts = self._hosts(records)
         if not hosts:
             raise self._fail([], "there are no hosts; list them under 'hosts' or collect from them first")
-        workloads, stated = self._workloads(workload_records, hosts)
-        rules = tuple(
-            self._rule(rule, ("rules", index), hosts, workloads) for index, rule in enumerate(self.file.rules)
+        everything, stated = self._workloads(records, hosts)
+        rules = list(rules_without(self._rules(RuleReader(hosts, everything, self._fail)), self.off))
+        workloads = {name: one for name, one in everything.items() if name not in self.off}
+        host_clusters = {record.name: record.cluster for record in records.hosts if record.cluster}
+        clusters = clusters_of(workloads, records.workloads, host_clusters)
+        pins = [] if self.file.policy.across_clusters else list(stay_within(clusters, host_clusters, hosts))
+        rules += [*pins, *managed_rules(records.rules, clusters, records.workloads)]
+        notes = (
+            *dict.fromkeys(note.text for note in records.notes),
+            *telling.of_maintenance(sorted(self.resting)),
+            *telling.of_powered_off([everything[name] for name in everything if name in self.off]),
+            *telling.of_clusters(pins),
+            *telling.of_systems(workloads, self.file.operating_systems),
         )
-        fleet = Fleet(tuple(hosts.values()), tuple(workloads.values()), rules, self.systems, self.overheads)
-        return Inputs(fleet, stated, self.file.policy.policy())
+        fleet = Fleet(tuple(hosts.values()), tuple(workloads.values()), tuple(rules), self.systems, self.overheads)
+        return Inputs(fleet, stated, self.file.policy.policy(), notes)
 
-    def _hosts(self, records: Iterable[HostRecord]) -> dict[str, Host]:
-        hosts = {}
-        for record in records:
-            os = record.os if record.os in self.systems else "linux"
-            hosts[record.name] = Host(
-                record.name,
-                Resources(record.capacity),
-                os,
-                headroom_permille=self.file.policy.headroom,
-            )
+    def _rules(self, reader: RuleReader) -> Iterator[Rule]:
+        for index, entry in enumerate(self.file.rules):
+            self._once("rule", entry.name, ("rules", index))
+            yield reader.read(entry, ("rules", index))
+
+    def _hosts(self, records: Records) -> dict[str, Host]:
+        headroom = self.file.policy.headroom
+        hosts = {
+            record.name: rated(measured_host(record, self.systems, headroom), record.cpu_model, self.file.cpu_ratings)
+            for record in records.hosts
+        }
         for index, entry in enumerate(self.file.hosts):
             path = ("hosts", index)
             for name, before in self._host_targets(entry, path, hosts):
                 if not entry.match:
                     self._once("host", name, path)
                 hosts[name] = self._host(entry, name, before, path)
+                if entry.powered:
+                    self.resting.discard(name)
+        hosts = {name: host for name, host in hosts.items() if name not in self.resting}
         for host in hosts.values():
             for dimension in ("cpu_milli", "memory_bytes"):
                 if host.allocatable.get(dimension) <= 0:
@@ -147,7 +160,7 @@ class FleetBuilder:
 
     def _host(self, entry: HostSection, name: str, before: Host | None, path: tuple[str | int, ...]) -> Host:
         if entry.model is not None and entry.model not in self.file.models:
-            problem = f"no model {entry.model!r}; {_did_you_mean(entry.model, self.file.models)}"
+            problem = f"no model {entry.model!r}; {did_you_mean(entry.model, self.file.models)}"
             raise self._fail([*path, "model"], problem)
         model = self.file.models[entry.model] if entry.model is not None else HostModelSection()
         own = {key: getattr(entry, key) for key in entry.model_fields_set & HostModelSection.model_fields.keys()}
@@ -162,6 +175,8 @@ class FleetBuilder:
             reserved=merged.reserved.resources() if merged.reserved else base.reserved,
             hypervisor=_first(merged.hypervisor, base.hypervisor),
             cpu_rating=_first(merged.cpu_rating, base.cpu_rating),
+            cpu_model=base.cpu_model,
+            rated_by=base.rated_by if merged.cpu_rating is None else STATED,
             vendor=_first(merged.vendor, base.vendor),
             domain=_first(merged.domain, base.domain),
             power=PowerCurve(tuple(merged.watts)) if merged.watts else base.power,
@@ -172,15 +187,14 @@ class FleetBuilder:
 
     def _known_system(self, os: str, path: Path) -> None:
         if os not in self.systems:
-            problem = f"no operating system {os!r}; {_did_you_mean(os, self.systems)}"
+            problem = f"no operating system {os!r}; {did_you_mean(os, self.systems)}"
             raise self._fail(path, problem)
 
-    def _workloads(
-        self, records: Mapping[str, WorkloadRecord], hosts: Mapping[str, Host]
-    ) -> tuple[dict[str, Workload], dict[str, Demand]]:
-        workloads = {
-            name: _from_record(name, record, hosts) for name, record in records.items() if record.kind != "slice"
-        }
+    def _workloads(self, records: Records, hosts: Mapping[str, Host]) -> tuple[dict[str, Workload], dict[str, Demand]]:
+        """All workloads, also those that are off, and the demands that are stated."""
+        found = {name: record for name, record in records.workloads.items() if record.kind != "slice"}
+        workloads = {name: measured_workload(name, record, hosts, self.systems) for name, record in found.items()}
+        self.off = {name for name, record in found.items() if record.state == "off"}
         stated = {}
         for index, entry in enumerate(self.file.workloads):
             path = ("workloads", index)
@@ -193,6 +207,8 @@ class FleetBuilder:
                 self._once("workload", entry.name, path)
             for name in names:
                 workloads[name] = self._workload(entry, workloads.get(name) or Workload(name, ""), hosts, path)
+                if entry.powered is not None:
+                    (self.off.discard if entry.powered else self.off.add)(name)
                 if entry.demand is not None:
                     stated[name] = self._demand(entry.demand, name, path)
         return workloads, stated
@@ -202,7 +218,7 @@ class FleetBuilder:
     ) -> Workload:
         host = _first(entry.host, before.host)
         if host is not None and host not in hosts:
-            raise self._fail([*path, "host"], f"no host {host!r}; {_did_you_mean(host, hosts)}")
+            raise self._fail([*path, "host"], f"no host {host!r}; {did_you_mean(host, hosts)}")
         os = entry.os or before.os or (hosts[host].os if host is not None else "linux")
         self._known_system(os, [*path, "os"])
         return replace(
@@ -239,94 +255,6 @@ class FleetBuilder:
         if not {"cpu_milli", "memory_bytes"} <= amounts.keys():
             raise self._fail([*path, "demand"], f"{name!r} needs both cpu and memory; add the missing one")
         return Demand(name, amounts, mean_cpu_milli=float(amounts["cpu_milli"].mean()))
-
-    def _rule(
-        self,
-        entry: RuleEntry,
-        path: tuple[str | int, ...],
-        hosts: Mapping[str, Host],
-        workloads: Mapping[str, Workload],
-    ) -> Rule:
-        self._once("rule", entry.name, path)
-        subjects = self._subjects(entry, path, workloads)
-        rule: Rule
-        match entry:
-            case AffinitySection():
-                rule = Affinity(entry.name, subjects)
-            case AntiAffinitySection():
-                rule = AntiAffinity(entry.name, subjects, entry.max_per_host)
-            case SpreadSection():
-                rule = Spread(entry.name, subjects, entry.domains)
-            case LicenceSection():
-                rule = Licence(entry.name, subjects, entry.max_hosts)
-            case PinSection():
-                rule = Pin(entry.name, subjects, self._host_subjects(entry.hosts, path, hosts))
-            case BanSection():
-                rule = Ban(entry.name, subjects, self._host_subjects(entry.hosts, path, hosts))
-            case FailureReserveSection():
-                rule = FailureReserve(entry.name, subjects)
-        return rule
-
-    def _subjects(
-        self, entry: RuleSection, path: tuple[str | int, ...], workloads: Mapping[str, Workload]
-    ) -> tuple[str, ...]:
-        found: dict[str, None] = {}
-        for number, pattern in enumerate(entry.workloads):
-            matched = _select_workloads(pattern, workloads)
-            if not matched:
-                hint = _did_you_mean(pattern, workloads)
-                problem = f"rule {entry.name!r}: no workload matches {pattern!r}; {hint}"
-                raise self._fail([*path, "workloads", number], problem)
-            found |= dict.fromkeys(matched)
-        return tuple(found)
-
-    def _host_subjects(
-        self, patterns: Sequence[str], path: tuple[str | int, ...], hosts: Mapping[str, Host]
-    ) -> tuple[str, ...]:
-        found: dict[str, None] = {}
-        for number, pattern in enumerate(patterns):
-            key, _, value = pattern.partition(":")
-            by = {
-                "os": lambda host: host.os,
-                "domain": lambda host: host.domain,
-                "vendor": lambda host: host.vendor,
-            }
-            if value and key in by:
-                matched = [name for name, host in hosts.items() if by[key](host) == value]
-            else:
-                matched = fnmatch.filter(hosts, pattern)
-            if not matched:
-                problem = f"no host matches {pattern!r}; {_did_you_mean(pattern, hosts)}"
-                raise self._fail([*path, "hosts", number], problem)
-            found |= dict.fromkeys(matched)
-        return tuple(found)
-
-
-def _select_workloads(pattern: str, workloads: Mapping[str, Workload]) -> list[str]:
-    """Names that match a pattern, or ``group:``, ``owner:`` or ``os:`` and a value."""
-    key, _, value = pattern.partition(":")
-    by: Mapping[str, Callable[[Workload], str]] = {
-        "group": lambda it: it.group,
-        "owner": lambda it: it.owner,
-        "os": lambda it: it.os,
-    }
-    if value and key in by:
-        return [name for name, workload in workloads.items() if by[key](workload) == value]
-    return fnmatch.filter(workloads, pattern)
-
-
-def _from_record(name: str, record: WorkloadRecord, hosts: Mapping[str, Host]) -> Workload:
-    host = hosts.get(record.host)
-    return Workload(
-        name,
-        # A measured "linux" runs on whichever Linux its host has.
-        host.os if host is not None and record.os in ("", "linux") else record.os or "linux",
-        host.name if host is not None else None,
-        {"vm": Isolation.VM, "container": Isolation.CONTAINER}.get(record.kind, Isolation.NATIVE),
-        limits=Resources(record.limits),
-        enforced=Resources(record.limits),
-        cgroup=record.cgroup,
-    )
 
 
 def _first(value: T | None, default: T) -> T:

@@ -8,8 +8,9 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from collectors.records import HostRecord, WorkloadRecord
+from collectors.records import HostRecord, NoteRecord, RuleRecord, WorkloadRecord
 from consolidate.config.build import FleetBuilder, Inputs
+from consolidate.config.measured import Records
 from consolidate.config.schema import FleetFile
 from consolidate.errors import InputError
 
@@ -69,9 +70,22 @@ def _key_given_twice(node: yaml.Node | None) -> yaml.ScalarNode | None:
 
 
 def read_inputs(
-    text: str, file: str, hosts: Iterable[HostRecord] = (), workloads: Mapping[str, WorkloadRecord] = NO_WORKLOADS
+    text: str,
+    file: str,
+    hosts: Iterable[HostRecord] = (),
+    workloads: Mapping[str, WorkloadRecord] = NO_WORKLOADS,
+    rules: Iterable[RuleRecord] = (),
+    notes: Iterable[NoteRecord] = (),
 ) -> Inputs:
     """Read a fleet file and join it with what was measured.
+
+    Args:
+        text: The file's.
+        file: Its name, for errors.
+        hosts: That were measured.
+        workloads: That were measured, by their name in the fleet.
+        rules: That managers keep for them.
+        notes: What their sources say of themselves.
 
     Raises:
         InputError: with the file, the line, the value and the remedy.
@@ -94,18 +108,22 @@ def read_inputs(
         parsed = FleetFile.model_validate({} if document is None else document)
     except ValidationError as error:
         raise InputError(_sentence(error, place)) from None
-    return FleetBuilder(parsed, place).build(hosts, workloads)
+    return FleetBuilder(parsed, place).build(Records(list(hosts), workloads, list(rules), list(notes)))
 
 
 def load_inputs(
-    path: Path, hosts: Iterable[HostRecord] = (), workloads: Mapping[str, WorkloadRecord] = NO_WORKLOADS
+    path: Path,
+    hosts: Iterable[HostRecord] = (),
+    workloads: Mapping[str, WorkloadRecord] = NO_WORKLOADS,
+    rules: Iterable[RuleRecord] = (),
+    notes: Iterable[NoteRecord] = (),
 ) -> Inputs:
     """Read a fleet file from disk; see `read_inputs`."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error}); give the fleet's YAML file") from None
-    return read_inputs(text, str(path), hosts, workloads)
+    return read_inputs(text, str(path), hosts, workloads, rules, notes)
 
 
 def _sentence(error: ValidationError, place: _Place) -> str:

@@ -43,6 +43,7 @@ Permille = Annotated[int, _amount(parse_permille)]
 Seconds = Annotated[int, Field(gt=0), _amount(parse_duration_s)]
 Operations = Annotated[int, Field(ge=0, le=1 << 50)]
 Watts = Annotated[float, Field(ge=0, le=1e6)]
+CpuRating = Annotated[float, Field(ge=0.01, le=100)]
 Hours = Annotated[frozenset[int], _words(parse_hours)]
 Zone = Annotated[str, _words(parse_zone)]
 Patterns = Annotated[list[str], Field(min_length=1)]
@@ -87,7 +88,7 @@ class HostModelSection(AmountsSection):
 
     os: str | None = None
     hypervisor: Hypervisor | None = None
-    cpu_rating: float | None = Field(default=None, ge=0.01, le=100)
+    cpu_rating: CpuRating | None = None
     vendor: str | None = None
     domain: str | None = None
     watts: list[Watts] | None = Field(default=None, min_length=1)
@@ -133,6 +134,8 @@ class WorkloadSection(Section):
     group: str | None = None
     owner: str | None = None
     movable: bool | None = None
+    powered: bool | None = None
+    """What is off is not placed."""
     copy_size: Bytes | None = Field(default=None, alias="copy")
     limits: AmountsSection | None = None
     cgroup: str | None = None
@@ -203,6 +206,8 @@ class PolicySection(Section):
 
     objective: Objective = Objective.HOSTS
     headroom: Permille = 100
+    across_clusters: bool = False
+    """Whether workloads may leave the cluster that their manager moves them within."""
     sizing: Literal["conservative", "balanced", "aggressive"] = "balanced"
     """Sets everything from here to ``risk`` that is not given."""
     cpu_quantile: float | None = Field(default=None, gt=0, le=1)
@@ -210,6 +215,7 @@ class PolicySection(Section):
     memory_quantile: float | None = Field(default=None, gt=0, le=1)
     cpu_margin: Permille | None = None
     memory_margin: Permille | None = None
+    vcpus_per_core: float | None = Field(default=None, ge=1, le=100)
     io_margin: Permille | None = None
     predictors: Annotated[list[Predictor], Field(min_length=1)] | None = None
     sigmas: float | None = Field(default=None, ge=0, le=100)
@@ -237,6 +243,7 @@ class PolicySection(Section):
             "cpu_margin_permille": self.cpu_margin,
             "memory_margin_permille": self.memory_margin,
             "io_margin_permille": self.io_margin,
+            "vcpus_per_core": self.vcpus_per_core,
             "predictors": None if self.predictors is None else tuple(dict.fromkeys(self.predictors)),
             "sigmas": self.sigmas,
             "half_life_days": None if self.half_life is None else self.half_life / 86400,
@@ -289,3 +296,5 @@ class FleetFile(Section):
     policy: PolicySection = Field(default_factory=PolicySection)
     operating_systems: dict[str, OperatingSystemSection] = Field(default_factory=dict)
     overheads: dict[Isolation, OverheadSection] = Field(default_factory=dict)
+    cpu_ratings: dict[str, CpuRating] = Field(default_factory=dict)
+    """Ratings by pattern of CPU models, before those of the shipped table."""

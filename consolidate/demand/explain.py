@@ -19,6 +19,7 @@ from consolidate.demand.repeats import DAY_S, quiet_days
 from consolidate.demand.sizing import at_local_times, predictors_of, rounded_up, rule_of, samples_of
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet, Workload
+from consolidate.model.isolation import VIRTUAL
 from consolidate.model.policy import Predictor, SizingPolicy
 from consolidate.units import format_amount, format_slot
 
@@ -73,8 +74,12 @@ def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, pag
         return
     if demand.source == "stated":
         yield "  its demand is stated in the fleet file; measurements are not used"
+    elif demand.source == "summary":
+        yield "  it is sized by the greatest use that its source sums up, and the margins; the rest by its limit"
     elif demand.source == "limit":
         yield "  too little was measured, so it is sized by its limit"
+        if workload.isolation in VIRTUAL and subject.policy.vcpus_per_core != 1:
+            yield f"  of which {subject.policy.vcpus_per_core:g} virtual CPUs share a core"
     for dimension, slots in demand.amounts.items():
         yield ""
         yield f"  {dimension}"

@@ -32,6 +32,9 @@ def find_harm(read: Reader, fleet: Fleet) -> dict[str, Harm]:
     """Harm by workload, where there was any."""
     names = {workload.name for workload in fleet.workloads}
     kills = _risen(read("oom_kills_total", names), names)
+    # A container whose first process is killed takes its group's count along; its engine still knows.
+    for name, restarts in _risen(read("oom_restarts_total", names), names).items():
+        kills[name] = kills.get(name, 0.0) + restarts
     throttled = _risen(read("cpu_throttled_periods_total", names), names)
     periods = _risen(read("cpu_periods_total", names), names)
     harm = {}

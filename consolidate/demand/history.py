@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.demand.rates import Amounts, added, counter_rates, gauge_levels
+from consolidate.model.dimensions import SOURCES, Source
 from consolidate.model.fleet import Fleet
 from consolidate.model.series import Columns
 
@@ -18,26 +19,8 @@ PART_WORKLOADS = 250
 """A month of five minutes of so many workloads takes about fifty megabytes a dimension."""
 
 Reader = Callable[[str, Container[str] | None], Columns]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Metrics a dimension is made of: a gauge, or counters whose rates add up."""
-
-    gauge: str
-    counters: tuple[str, ...] = ()
-    factor: float = 1.0
-
-
-SOURCES: Mapping[str, _Source] = {
-    "cpu_milli": _Source("cpu_cores", ("cpu_seconds_total",), 1000.0),
-    "memory_bytes": _Source("memory_working_set_bytes"),
-    "disk_read_bytes_per_s": _Source("disk_read_bytes_per_s", ("disk_read_bytes_total",)),
-    "disk_write_bytes_per_s": _Source("disk_write_bytes_per_s", ("disk_write_bytes_total",)),
-    "disk_iops": _Source("disk_iops", ("disk_reads_total", "disk_writes_total")),
-    "net_rx_bytes_per_s": _Source("net_rx_bytes_per_s", ("net_rx_bytes_total",)),
-    "net_tx_bytes_per_s": _Source("net_tx_bytes_per_s", ("net_tx_bytes_total",)),
-}
+_Change = Callable[[Columns, NDArray[np.int64]], Columns]
+"""Samples of series and their workloads' indices to what they come to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,19 +100,29 @@ def read_history(read: Reader, fleet: Fleet) -> Parts:
 
     Args:
         read: Gives the samples of a metric, of some workloads.
-        fleet: CPU is multiplied by the rating of the host it was measured on.
+        fleet: CPU is multiplied by the rating of the host it was measured on, also where it has moved since.
 
     """
     ratings = cpu_ratings(fleet)
+    rating_by_host = {host.name: host.cpu_rating for host in fleet.hosts}
     # In the order of their names, as the store has them, so that nothing has to be sorted.
     ordered = sorted(range(len(fleet.workloads)), key=lambda position: fleet.workloads[position].name)
     chunks = [np.array(ordered[at : at + PART_WORKLOADS]) for at in range(0, len(ordered), PART_WORKLOADS)]
 
     def load(positions: NDArray[np.int64]) -> Part:
         index = {fleet.workloads[position].name: local for local, position in enumerate(positions)}
-        amounts = {dimension: _read(read, source, index) for dimension, source in SOURCES.items()}
-        cpu = amounts["cpu_milli"]
-        amounts["cpu_milli"] = Amounts(cpu.workload, cpu.at_s, cpu.value * ratings[positions][cpu.workload])
+
+        def rated(columns: Columns, owner: NDArray[np.int64]) -> Columns:
+            own = [
+                rating_by_host.get(key.measured_on, 1.0) if key.measured_on else ratings[positions[local]]
+                for key, local in zip(columns.keys, owner, strict=True)
+            ]
+            return Columns(columns.keys, columns.series, columns.at_s, columns.value * np.array(own)[columns.series])
+
+        amounts = {
+            dimension: _read(read, source, index, rated if dimension == "cpu_milli" else _as_measured)
+            for dimension, source in SOURCES.items()
+        }
         return Part(positions, amounts)
 
     # One part stays in memory; of many, each is read again when it is needed again.
@@ -171,20 +164,24 @@ def highest(read: Reader, metric: str, workload: str) -> int:
 
 
 def cpu_ratings(fleet: Fleet) -> NDArray[np.float64]:
-    """Rating of the host each workload was measured on; 1 where it has none."""
+    """Rating of the host each workload is on; 1 where it has none."""
     by_host = {host.name: host.cpu_rating for host in fleet.hosts}
     return np.array([by_host.get(workload.host or "", 1.0) for workload in fleet.workloads])
 
 
-def _read(read: Reader, source: _Source, index: Mapping[str, int]) -> Amounts:
-    gauge = _known(read(source.gauge, index), index)
-    amounts = gauge_levels(*gauge)
+def _read(read: Reader, source: Source, index: Mapping[str, int], change: _Change) -> Amounts:
+    columns, owner = _known(read(source.gauge, index), index)
+    amounts = gauge_levels(change(columns, owner), owner)
     for counter in source.counters:
         columns, owner = _known(read(counter, index), index)
         if len(columns.value):
-            rates = counter_rates(columns, owner)
+            rates = counter_rates(change(columns, owner), owner)
             amounts = added(amounts, rates) if len(amounts.value) else rates
     return Amounts(amounts.workload, amounts.at_s, amounts.value * source.factor)
+
+
+def _as_measured(columns: Columns, owner: NDArray[np.int64]) -> Columns:
+    return columns
 
 
 def _known(columns: Columns, index: Mapping[str, int]) -> tuple[Columns, NDArray[np.int64]]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.demand.clock import counted
-from consolidate.demand.history import SOURCES, History
+from consolidate.demand.history import History
 from consolidate.demand.rates import Amounts
 from consolidate.model.demand import Demand, Demands
+from consolidate.model.dimensions import SOURCES
 from consolidate.model.fleet import Fleet, Host
 from consolidate.model.isolation import cost_of
 from consolidate.model.placement import Placement

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from consolidate.demand.rates import Amounts
 from consolidate.demand.repeats import found_slots, quiet_days, without_days
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet, Workload
+from consolidate.model.isolation import VIRTUAL
 from consolidate.model.policy import Predictor, SizingPolicy
 
 ESSENTIAL = ("cpu_milli", "memory_bytes")
@@ -58,7 +60,8 @@ def _estimate(part: Part, fleet: Fleet, policy: SizingPolicy) -> dict[str, Deman
         amounts = {name: profile for name, one in measured.items() if (profile := one.profiles[position]) is not None}
         reason = _doubt(amounts, length_s[position] / 3600, coverage[position], policy)
         if reason is not None:
-            demands[workload.name] = _by_limit(workload, reason, float(ratings[position]))
+            seen = int(measured["cpu_milli"].highest[position])
+            demands[workload.name] = _unmeasured(workload, reason, float(ratings[position]), seen, policy)
             continue
         demands[workload.name] = Demand(
             workload.name,
@@ -84,14 +87,27 @@ def _doubt(amounts: Mapping[str, object], hours: float, coverage: float, policy:
     return None
 
 
-def _by_limit(workload: Workload, reason: str, rating: float) -> Demand | Unknown:
-    """Cold start: what a workload may take at most, where that is known."""
-    if not all(dimension in workload.limits for dimension in ESSENTIAL):
+def _unmeasured(
+    workload: Workload, reason: str, rating: float, seen_milli: int, policy: SizingPolicy
+) -> Demand | Unknown:
+    """Cold start: the greatest use as a source sums it up, else what a workload may take at most.
+
+    Virtual CPUs share cores, by the policy's ratio, but a workload gets no less than what little was seen of it.
+    """
+    limits, peak = workload.limits.amounts, workload.peak.amounts
+    if not all(dimension in limits or dimension in peak for dimension in ESSENTIAL):
         return Unknown(workload.name, reason)
-    amounts = {name: np.array([amount]) for name, amount in workload.limits.amounts.items()}
-    amounts["cpu_milli"] = np.ceil(amounts["cpu_milli"] * rating).astype(np.int64)
-    cpu = int(amounts["cpu_milli"][0])
-    return Demand(workload.name, amounts, 0.0, 0.0, cpu, float(cpu), source="limit")
+    highest = math.ceil(limits.get("cpu_milli", 0) * rating)
+    shares = policy.vcpus_per_core if workload.isolation in VIRTUAL else 1.0
+    amounts = {name: np.array([amount]) for name, amount in limits.items()}
+    if "cpu_milli" in limits:
+        amounts["cpu_milli"] = np.array([max(math.ceil(highest / shares), min(seen_milli, highest))])
+    for name, amount in peak.items():
+        scaled = amount * rating if name == "cpu_milli" else float(amount)
+        amounts[name] = sized(np.array([scaled]), name, policy)
+    cpu = int(amounts["cpu_milli"].max())
+    source = "summary" if "cpu_milli" in peak else "limit"
+    return Demand(workload.name, amounts, 0.0, 0.0, max(highest, cpu), float(cpu), source=source)
 
 
 def rule_of(dimension: str, policy: SizingPolicy) -> tuple[float, int]:

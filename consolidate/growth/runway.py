@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.demand.clock import local_times
-from consolidate.demand.history import SOURCES, History, Part
+from consolidate.demand.history import History, Part
 from consolidate.errors import InputError
 from consolidate.growth.trend import (
     Calendar,
@@ -27,6 +27,7 @@ from consolidate.growth.trend import (
     usual_count,
 )
 from consolidate.model.demand import Demand, Demands, Unknown
+from consolidate.model.dimensions import SOURCES
 from consolidate.model.fleet import Fleet, Host, Workload
 from consolidate.model.isolation import cost_of, demand_on
 from consolidate.model.placement import Assignment, Placement

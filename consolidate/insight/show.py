@@ -17,7 +17,8 @@ from rich.text import Text
 from consolidate.insight.confidence import MOST, Confidence
 from consolidate.insight.copeak import TOGETHER, CoPeak
 from consolidate.insight.hints import Hint
-from consolidate.insight.quality import Finding
+from consolidate.insight.quality import NOTES, faults
+from consolidate.model.finding import Finding
 
 NAMED = 8
 """Of more names the rest is counted."""
@@ -110,23 +111,37 @@ def confidence_json(found: Confidence) -> str:
 
 
 def quality_text(found: Sequence[Finding], width: int) -> str:
-    """Findings by kind; nothing was mended."""
+    """What looks wrong by kind, then what should be known; nothing was mended."""
     console = _console(width)
-    if not found:
+    wrong = faults(found)
+    if wrong:
+        concerned = len({one.subject for one in wrong})
+        console.print(
+            f"{_many(len(wrong), 'finding')} on {_many(concerned, 'host or workload', 'hosts and workloads')}. "
+            "Nothing was mended: mend the source, or leave it out."
+        )
+    else:
         console.print("Nothing about the data looks wrong.")
-        return _text(console)
-    concerned = len({one.workload for one in found})
-    console.print(
-        f"{_many(len(found), 'finding')} on {_many(concerned, 'workload')}. "
-        "Nothing was mended: mend the source, or leave it out."
-    )
+    _kinds(console, wrong, width)
+    notes = [one for one in found if one.kind in NOTES]
+    if notes:
+        console.print("\nNo faults, but to be known of what was measured:")
+    _kinds(console, notes, width)
+    return _text(console)
+
+
+def _kinds(console: Console, found: Sequence[Finding], width: int) -> None:
+    """By kind; what is said of several hosts or workloads alike is said once."""
     for kind, count in sorted(Counter(one.kind for one in found).items()):
         console.print(f"\n{kind}, {count}")
-        for one in [one for one in found if one.kind == kind][:PER_KIND]:
-            line = f"{one.workload} {one.dimension}: {one.detail}"
+        alike: dict[tuple[str, str], list[str]] = {}
+        for one in found:
+            if one.kind == kind:
+                alike.setdefault((one.dimension, one.detail), []).append(one.subject)
+        for (dimension, detail), subjects in list(alike.items())[:PER_KIND]:
+            line = f"{_names(subjects)}{f' {dimension}' if dimension else ''}: {detail}"
             console.print(textwrap.fill(line, width, initial_indent="  ", subsequent_indent="    "))
-        _rest(console, count - PER_KIND)
-    return _text(console)
+        _rest(console, sum(len(subjects) for subjects in list(alike.values())[PER_KIND:]))
 
 
 def quality_json(found: Sequence[Finding]) -> str:
@@ -155,8 +170,8 @@ def _shared(peaks: CoPeak) -> list[tuple[tuple[str, ...], float]]:
     return found
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _many(count: int, what: str, several: str = "") -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {several or what + 's'}"
 
 
 def _change(hint: Hint) -> str:

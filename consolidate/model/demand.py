@@ -31,7 +31,8 @@ class Demand:
     mean_cpu_milli: float = 0.0
     """Average CPU, for power; the slots hold what is reserved, which is more."""
     source: str = "stated"
-    """``measured``, ``limit`` (too little was measured) or ``stated`` (in the fleet file)."""
+    """``measured``, ``summary`` (the greatest use as its source sums it up), ``limit`` (too little was measured) or
+    ``stated`` (in the fleet file)."""
     isolation: Isolation | None = None
     """What it was measured in, whose cost it therefore holds; None is what the workload has now."""
 

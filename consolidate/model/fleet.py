@@ -56,9 +56,29 @@ OPERATING_SYSTEMS: Mapping[str, OperatingSystem] = {
         OperatingSystem("linux", "linux", 256 * MIB, containers=True),
         OperatingSystem("debian", "linux", 256 * MIB, containers=True),
         OperatingSystem("ubuntu", "linux", 320 * MIB, containers=True),
-        OperatingSystem("centos", "linux", 320 * MIB, containers=True),
+        # Linux of Red Hat's line and the like boots about the same services as CentOS.
+        *(
+            OperatingSystem(name, "linux", 320 * MIB, containers=True)
+            for name in ("centos", "rhel", "rocky", "alma", "oracle-linux", "fedora", "amazon-linux", "suse")
+        ),
+        OperatingSystem("photon", "linux", 256 * MIB, containers=True),
         OperatingSystem("windows-7", "windows-nt6", GIB, containers=False),
         OperatingSystem("windows-10", "windows-nt10", 3 * GIB // 2, containers=True),
+        OperatingSystem("windows-11", "windows-nt10", 3 * GIB // 2, containers=True),
+        # Process isolation wants a container's build to be its host's (Microsoft, "Windows container version
+        # compatibility"), so each server version is a family of its own. Memory: what Microsoft asks for at least, half
+        # a gigabyte for Core and two with Desktop Experience ("Hardware requirements for Windows Server").
+        OperatingSystem("windows-server-2003", "windows-nt5", GIB // 2, containers=False),
+        OperatingSystem("windows-server-2008", "windows-nt6", GIB, containers=False),
+        OperatingSystem("windows-server-2012", "windows-nt6", GIB, containers=False),
+        *(
+            OperatingSystem(f"windows-server-{year}", f"windows-server-{year}", 2 * GIB, containers=True)
+            for year in (2016, 2019, 2022, 2025)
+        ),
+        OperatingSystem("freebsd", "freebsd", 256 * MIB, containers=False),
+        OperatingSystem("solaris", "solaris", GIB, containers=False),
+        # VMware's hypervisor runs virtual machines and nothing beside them.
+        OperatingSystem("esxi", "esxi", 8 * GIB, containers=False),
         # Apple's licence for macOS: on Apple hardware only, at most two further copies in virtual machines.
         OperatingSystem("macos", "darwin", 2 * GIB, containers=False, hardware="apple", max_vms_per_host=2),
     )
@@ -112,6 +132,10 @@ class Host:
     hypervisor: Hypervisor = Hypervisor.NONE
     cpu_rating: float = 1.0
     """Speed of one of its cores in reference cores."""
+    cpu_model: str = ""
+    """As the kernel or hypervisor names it."""
+    rated_by: str = ""
+    """Where the rating is from; empty where there is none and 1 is assumed."""
     vendor: str = ""
     domain: str = ""
     """Failure domain (rack, room, zone)."""
@@ -158,6 +182,8 @@ class Workload:
     """What it may take at most: its size where nothing was measured."""
     enforced: Resources = NOTHING
     """Limits that were seen in force on its host."""
+    peak: Resources = NOTHING
+    """Greatest use as a source sums it up that keeps no series: its size where nothing was measured."""
     cgroup: str = ""
     """Path of its control group below the hierarchy's root, where it has one."""
 

@@ -49,6 +49,9 @@ class SizingPolicy:
     cpu_margin_permille: int = 100
     memory_margin_permille: int = 100
     io_margin_permille: int = 100
+    vcpus_per_core: float = 4.0
+    """Virtual CPUs that share a core, where a virtual machine is sized by its configuration alone; four are typical of
+    servers (VMware vSphere 6.7 Data Center Design Cookbook, "Determining the vCPU-to-core ratio")."""
     time_aligned: bool = True
     """By hour; otherwise one amount for all hours, so that a plan adds up peaks."""
     found_periods: bool = False
@@ -78,6 +81,7 @@ SIZING_POLICIES: Mapping[str, SizingPolicy] = {
             cpu_margin_permille=150,
             memory_margin_permille=150,
             io_margin_permille=150,
+            vcpus_per_core=1.0,
             risk=0.001,
         ),
         SizingPolicy(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,13 @@ class FailureReserve:
 Rule = Affinity | AntiAffinity | Spread | Licence | Pin | Ban | FailureReserve
 GroupRule = AntiAffinity | Spread | Licence
 """Rules that count the members of a group per host or per failure domain."""
+
+
+def rules_without(rules: Iterable[Rule], names: Container[str]) -> Iterator[Rule]:
+    """The rules for what is left when some workloads are not there; those that are left without any are gone."""
+    for rule in rules:
+        left = tuple(name for name in rule.workloads if name not in names)
+        if left and isinstance(rule, Spread):
+            yield replace(rule, workloads=left, domains=min(rule.domains, len(left)))
+        elif left:
+            yield replace(rule, workloads=left)

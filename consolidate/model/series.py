@@ -17,6 +17,8 @@ class SeriesKey:
     workload: str
     """Empty where the host itself is meant."""
     incarnation: str
+    measured_on: str = ""
+    """Host that it ran on then, where it has moved since."""
 
     @property
     def name(self) -> str:

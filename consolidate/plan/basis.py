@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 
 from consolidate.model.demand import Demand, Demands
 from consolidate.model.fleet import Fleet
+from consolidate.model.isolation import VIRTUAL
 from consolidate.model.policy import Policy, Predictor, SizingPolicy
 from consolidate.units import count
+
+NAMED = 3
+"""Unrated CPU models that are named."""
 
 
 def basis(fleet: Fleet, demands: Demands, policy: Policy) -> tuple[str, ...]:
     """Sizing, history, ratings, headroom and prices."""
     known = [demand for demand in demands.values() if isinstance(demand, Demand)]
-    return (*_sizing(known, policy), *_history(known), _ratings(fleet), _headroom(fleet), _prices(policy))
+    return (
+        *_sizing(known, policy),
+        *_history(known),
+        *_shared_cores(fleet, demands, policy),
+        _ratings(fleet),
+        _headroom(fleet),
+        _prices(policy),
+    )
 
 
 def _sizing(known: list[Demand], policy: Policy) -> list[str]:
@@ -62,21 +74,46 @@ def _history(known: list[Demand]) -> list[str]:
             f"History: {days:.1f} days (median), {coverage:.0%} of them measured; the shortest is {least.workload} "
             f"with {least.days:.1f} days."
         )
-    for source, words in (("limit", "sized by their limit"), ("stated", "as stated in the fleet file")):
+    for source, words in (
+        ("summary", "sized by the greatest use that their source sums up, and the margins"),
+        ("limit", "sized by their limit"),
+        ("stated", "as stated in the fleet file"),
+    ):
         number = sum(demand.source == source for demand in known)
         if number:
             lines.append(f"Demand of {count(number, 'workload')} is {words}.")
     return lines
 
 
+def _shared_cores(fleet: Fleet, demands: Demands, policy: Policy) -> list[str]:
+    """How many virtual CPUs count as a core, where virtual machines are sized by them."""
+    by_limit = {name for name, one in demands.items() if isinstance(one, Demand) and one.source == "limit"}
+    number = sum(workload.name in by_limit and workload.isolation in VIRTUAL for workload in fleet.workloads)
+    if not number:
+        return []
+    return [
+        f"{policy.sizing.vcpus_per_core:g} virtual CPUs count as one core for {count(number, 'virtual machine')} of "
+        "which only the configuration is known ('vcpus_per_core' in the fleet file's policy)."
+    ]
+
+
 def _ratings(fleet: Fleet) -> str:
-    ratings = {host.cpu_rating for host in fleet.hosts}
-    if ratings == {1.0}:
-        return "All hosts' cores are taken to be equally fast: no CPU ratings are stated in the fleet file."
-    return (
-        f"CPU is compared in reference cores, by the ratings stated in the fleet file ({min(ratings):g} to "
-        f"{max(ratings):g})."
+    """Whose ratings make CPUs comparable, and which models nobody rates."""
+    unrated = [host for host in fleet.hosts if not host.rated_by and host.cpu_rating == 1.0]
+    models = sorted({host.cpu_model for host in unrated} - {""})
+    named = f" ({', '.join(models[:NAMED])}{' and more' if len(models) > NAMED else ''})" if models else ""
+    if len(unrated) == len(fleet.hosts):
+        return f"All hosts' cores are taken to be equally fast: no CPU ratings are stated in the fleet file{named}."
+    ratings = [host.cpu_rating for host in fleet.hosts]
+    by = Counter(
+        host.rated_by.partition(",")[0] or "the fleet"
+        for host in fleet.hosts
+        if host.rated_by or host.cpu_rating != 1.0
     )
+    whose = ", ".join(f"{count(number, 'host')} by {origin}" for origin, number in sorted(by.items()))
+    apart = f"{min(ratings):g}" if min(ratings) == max(ratings) else f"{min(ratings):g} to {max(ratings):g}"
+    rest = f"; {count(len(unrated), 'host')} not rated{named}, taken as 1" if unrated else ""
+    return f"CPU is compared in reference cores, by ratings of {apart} ({whose}){rest}."
 
 
 def _headroom(fleet: Fleet) -> str:

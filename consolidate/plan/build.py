@@ -187,13 +187,23 @@ def _partition(fleet: Fleet, workload: Workload, demand: Demand, isolation: Isol
         ),
         after=Limits(cpu_milli, memory_bytes),
         cpu_weight=min(10_000, max(1, round(cpu / host.cpu_rating / 10))),
-        reason=f"{demand.source}: peak of {demand.days:.1f} days with margin"
+        reason=_sized_by(demand)
         + (
             " and the virtual machine's overhead"
             if isolation in VIRTUAL and isolation is not workload.isolation
             else ""
         ),
     )
+
+
+def _sized_by(demand: Demand) -> str:
+    """Where a partition's size comes from."""
+    match demand.source:
+        case "limit":
+            return "limit: too little was measured to go below it"
+        case "summary":
+            return "summary: the greatest use that its source tells, with margin"
+    return f"{demand.source}: peak of {demand.days:.1f} days with margin"
 
 
 def _hosts(needs: Needs, before: Placement, after: Placement, reasons: Reasons) -> tuple[HostPlan, ...]:

@@ -244,7 +244,7 @@ def basis(plan: Plan) -> tuple[str, ...]:
 def unmeasured_sentence(plan: Plan) -> str:
     """Which limits were not checked."""
     if not plan.unmeasured:
-        return "Every dimension that hosts limit was measured and checked."
+        return "Every dimension that hosts limit is known and was checked."
     return "Hosts limit these, nobody measured them, so they were not checked: " + ", ".join(plan.unmeasured) + "."
 
 

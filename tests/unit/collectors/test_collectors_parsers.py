@@ -10,22 +10,24 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from collectors import cgroup, host, kernel, process, psi
+from collectors import cgroup, cgroup_files, host, kernel, meminfo, process, psi
 
 # Each parser with text that a kernel did write.
 PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "parse_flat": (kernel.parse_flat, "usage_usec 90339297\nnr_periods 12\n"),
     "parse_boot_time": (kernel.parse_boot_time, "cpu  6035 0 2947\nctxt 492569\nbtime 1795552262\n"),
     "parse_pressure": (psi.parse_pressure, "some avg10=0.00 avg60=0.12 avg300=0.04 total=6991775\n"),
-    "parse_anonymous": (host.parse_anonymous, "MemTotal:       24684084 kB\nAnonPages:          6876 kB\n"),
+    "parse_meminfo": (meminfo.parse_meminfo, "MemTotal:       24684084 kB\nHugePages_Free:        4\n"),
+    "parse_load": (host.parse_load, "3.07 2.81 2.44 4/1873 918273\n"),
+    "parse_swapped": (host.parse_swapped, "pgpgout 23691455\npswpin 12\npswpout 345\n"),
     "parse_cpuinfo": (host.parse_cpuinfo, "processor\t: 0\nmodel name\t: AMD EPYC\n\nprocessor\t: 1\n"),
     "parse_os_release": (host.parse_os_release, 'NAME="Debian GNU/Linux"\nID=debian\n'),
     "parse_mounts": (cgroup.parse_mounts, "cgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n"),
-    "parse_io_stat": (cgroup.parse_io_stat, "254:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n"),
-    "parse_blkio": (cgroup.parse_blkio, "254:0 Read 4096\n254:0 Write 8192\n254:0 Total 12288\nTotal 12288\n"),
-    "parse_level": (cgroup.parse_level, "4096\n"),
-    "parse_usage": (cgroup.parse_usage, "2500000000\n"),
-    "parse_cpu_max": (cgroup.parse_cpu_max, "150000 100000\n"),
+    "parse_io_stat": (cgroup_files.parse_io_stat, "254:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n"),
+    "parse_blkio": (cgroup_files.parse_blkio, "254:0 Read 4096\n254:0 Write 8192\n254:0 Total 12288\nTotal 12288\n"),
+    "parse_level": (cgroup_files.parse_level, "4096\n"),
+    "parse_usage": (cgroup_files.parse_usage, "2500000000\n"),
+    "parse_cpu_max": (cgroup_files.parse_cpu_max, "150000 100000\n"),
     "parse_stat": (
         process.parse_stat,
         "310 (odd) name (1) S 1 310 310 0 -1 4194560 1200 0 3 0 12 5 0 0 20 0 4 0 2000 23068672 900\n",
@@ -37,7 +39,9 @@ EXPECTED: dict[str, object] = {
     "parse_flat": {"usage_usec": 90339297, "nr_periods": 12},
     "parse_boot_time": "1795552262",
     "parse_pressure": {"some": 6.991775},
-    "parse_anonymous": 6876 * 1024,
+    "parse_meminfo": {"MemTotal": 24684084 * 1024},
+    "parse_load": 3.07,
+    "parse_swapped": {"swap_in_bytes_total": 12, "swap_out_bytes_total": 345},
     "parse_cpuinfo": (2, "AMD EPYC"),
     "parse_os_release": "debian",
     "parse_mounts": ("/sys/fs/cgroup", {}),
@@ -59,7 +63,7 @@ def test_real_text_is_understood(name: str) -> None:
 
 
 def test_every_parser_is_fuzzed_here() -> None:
-    modules = (cgroup, host, kernel, process, psi)
+    modules = (cgroup, cgroup_files, host, kernel, process, psi)
     defined = {name: getattr(module, name) for module in modules for name in vars(module) if name.startswith("parse")}
     assert defined.keys() == PARSERS.keys()
 
@@ -142,12 +146,12 @@ def test_mounts_of_a_hybrid_host() -> None:
 
 def test_io_of_several_devices_is_added_up() -> None:
     text = "8:0 rbytes=1 wbytes=2 rios=3 wios=4\n253:0 8:16 rbytes=10 wbytes=20 rios=30 wios=40 cost.usage=5\n"
-    assert cgroup.parse_io_stat(text) == {"rbytes": 11, "wbytes": 22, "rios": 33, "wios": 44}
-    assert cgroup.parse_blkio("8:0 Read 1\n8:16 Read 10\n8:16 Discard 5\nTotal 16\n") == {"Read": 11, "Write": 0}
+    assert cgroup_files.parse_io_stat(text) == {"rbytes": 11, "wbytes": 22, "rios": 33, "wios": 44}
+    assert cgroup_files.parse_blkio("8:0 Read 1\n8:16 Read 10\n8:16 Discard 5\nTotal 16\n") == {"Read": 11, "Write": 0}
 
 
 def test_no_quota_is_no_limit() -> None:
-    assert cgroup.parse_cpu_max("max 100000\n") is None
+    assert cgroup_files.parse_cpu_max("max 100000\n") is None
 
 
 HEX = "b07d2e91c5f3a468" * 4

@@ -56,7 +56,8 @@ def test_host_figures_are_those_of_the_tree_even_where_it_lacks_files(tmp_path: 
     record, *samples = HostCollector().collect(tmp_path, "h1", 0)
     assert record == HostRecord("h1", capacity={"memory_bytes": 16277504 * 1024})
     metrics = {sample.metric for sample in samples if isinstance(sample, Sample)}
-    assert metrics == {"cpu_seconds_total", *(f"memory_{k}_bytes" for k in ("current", "anon", "cache", "working_set"))}
+    memory = (f"memory_{kind}_bytes" for kind in ("current", "anon", "cache", "working_set"))
+    assert metrics == {"cpu_seconds_total", "cpu_steal_seconds_total", "swap_used_bytes", *memory}
 
 
 GROUP = "system.slice/nginx.service"

@@ -45,7 +45,7 @@ def history(times: np.ndarray = AT_S, **dimensions: tuple[np.ndarray, np.ndarray
 
 
 def found(measured: History, case: Fleet = CASE) -> list[tuple[str, str, str]]:
-    return [(one.workload, one.dimension, one.kind) for one in findings(measured, case)]
+    return [(one.subject, one.dimension, one.kind) for one in findings(measured, case)]
 
 
 def test_a_clean_history_has_no_findings() -> None:
@@ -61,7 +61,7 @@ def test_an_empty_history_has_none() -> None:
 def test_percent_where_cores_are_meant() -> None:
     percent = busy() / 3000 * 380_000  # 0 to 380 percent of four cores
     (one,) = findings(history(cpu_milli=(percent, busy(2))), CASE)
-    assert (one.workload, one.dimension, one.kind) == ("a", "cpu_milli", "percent")
+    assert (one.subject, one.dimension, one.kind) == ("a", "cpu_milli", "percent")
     assert one.detail.endswith("95 times the 4.00 cores that its host has: percent?")
 
 
@@ -80,7 +80,7 @@ def test_percent_is_of_the_hosts_own_cores_whatever_their_rating() -> None:
     percent = np.append(busy()[1:], 60 * 4000) * 0.5
     assert found(history(cpu_milli=(percent, busy(2) / 2)), rated) == [("a", "cpu_milli", "percent")]
     limited = workload("a", "h", limits=Resources({"cpu_milli": 2000}))
-    large = fleet([host("h", cpu=400_000, cpu_rating=0.5)], [limited, CASE.workloads[1]])
+    large = fleet([host("h", cpu=400_000, memory=8 * GIB, cpu_rating=0.5)], [limited, CASE.workloads[1]])
     percent = np.append(busy()[1:], 90 * 2000) * 0.5
     assert found(history(cpu_milli=(percent, busy(2) / 2)), large) == [("a", "cpu_milli", "percent")]
 
@@ -96,7 +96,7 @@ def test_zeros_that_mean_missing() -> None:
     holes[100:150] = 0
     holes[300:312] = 0
     (one,) = findings(history(cpu_milli=(holes, busy(2))), CASE)
-    assert (one.workload, one.kind) == ("a", "zeros")
+    assert (one.subject, one.kind) == ("a", "zeros")
     assert one.detail.startswith(
         "2 runs of exact zeros, the longest 4 h, 7% of its samples, where half of the rest is above 1."
     )
@@ -226,9 +226,39 @@ def test_it_is_shown() -> None:
     flat = np.full(COUNT, 700.0)
     all_found = findings(history(cpu_milli=(flat, busy(2) * 10)), CASE)
     text = quality_text(all_found, 80)
-    assert text.startswith("2 findings on 2 workloads.")
+    assert text.startswith("2 findings on 2 hosts and workloads.")
     assert "constant, 1\n  a cpu_milli: 0.70 cores in each" in text
     assert max(map(len, text.splitlines())) <= 80
     assert [one["kind"] for one in json.loads(quality_json(all_found))] == ["constant", "impossible"]
-    many = [Finding(f"w{index:02}", "cpu_milli", "constant", "flat") for index in range(13)]
+    many = [Finding("w", "cpu_milli", "constant", f"flat {index}") for index in range(13)]
     assert "and 3 more; --json lists all" in quality_text(many, 80)
+
+
+def test_memory_in_kilobytes() -> None:
+    kilobytes = busy(3) * 2  # of megabytes
+    (one,) = findings(history(memory_bytes=(kilobytes * 1000, busy(4) * 1e6)), CASE)
+    assert (one.subject, one.kind) == ("a", "kilobytes")
+    assert one.detail.endswith("cores on average: kilobytes where bytes are meant?")
+    idle = busy() / 100
+    assert found(history(cpu_milli=(idle, busy(2)), memory_bytes=(kilobytes * 1000, busy(4) * 1e6))) == []
+
+
+def test_more_memory_than_the_host_has() -> None:
+    assert found(history(memory_bytes=(busy(3) * 1e9, busy(4) * 1e6))) == [("a", "memory_bytes", "impossible")]
+
+
+def test_gaps_are_told_with_their_share() -> None:
+    times = np.where(np.arange(COUNT) < COUNT // 2, AT_S, AT_S + 2 * 86400)
+    (cpu, *_) = findings(history(times), CASE)
+    assert cpu == Finding("a", "cpu_milli", "gaps", "1 gap, the longest 2.0 d: 40% of 5.0 d was not measured")
+    hour = np.where(np.arange(COUNT) < COUNT // 2, AT_S, AT_S + 3600)
+    assert found(history(hour)) == []
+
+
+def test_roll_ups_that_hide_peaks() -> None:
+    half_hours = MONDAY_S + 1800 * np.arange(COUNT)
+    assert [(one.subject, one.kind) for one in findings(history(half_hours), CASE)] == [
+        ("a", "rolled up"),
+        ("b", "rolled up"),
+    ]
+    assert findings(history(half_hours), CASE)[0].detail.startswith("samples are 30 minutes apart")

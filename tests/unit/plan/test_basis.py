@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from consolidate.model.demand import Demand
-from consolidate.model.fleet import Fleet
+from consolidate.model.fleet import Fleet, Host
 from consolidate.model.policy import Policy, Predictor, SizingPolicy
 from consolidate.plan.basis import basis
 from tests.support.fleets import host
@@ -34,3 +34,27 @@ def test_what_is_unusual_about_the_sizing_is_named() -> None:
 def test_the_default_sizing_has_one_line() -> None:
     assert "predicted by" not in _lines(SizingPolicy())
     assert "off-hours" not in _lines(SizingPolicy())
+
+
+def ratings_line(*hosts: Host) -> str:
+    return next(line for line in basis(Fleet(hosts, ()), {}, Policy()) if "core" in line)
+
+
+def test_the_origin_of_cpu_ratings_is_named() -> None:
+    spec = replace(host("a", cpu_rating=0.7), rated_by="SPECpower_ssj2008, 17 results, 2011–2012")
+    stated = replace(host("b", cpu_rating=1.5), rated_by="the fleet file")
+    assert ratings_line(spec, stated) == (
+        "CPU is compared in reference cores, by ratings of 0.7 to 1.5 (1 host by SPECpower_ssj2008, 1 host by the "
+        "fleet file)."
+    )
+    assert "by ratings of 0.7 (2 hosts by SPECpower_ssj2008)." in ratings_line(spec, replace(spec, name="c"))
+
+
+def test_models_that_nobody_rated_are_named() -> None:
+    spec = replace(host("a", cpu_rating=0.7), rated_by="SPECpower_ssj2008, 17 results, 2011–2012")
+    unknown = [replace(host(f"u{number}"), cpu_model=f"Z8{number}") for number in range(5)]
+    assert ratings_line(spec, *unknown).endswith("; 5 hosts not rated (Z80, Z81, Z82 and more), taken as 1.")
+    assert ratings_line(host("x")) == (
+        "All hosts' cores are taken to be equally fast: no CPU ratings are stated in the fleet file."
+    )
+    assert ratings_line(unknown[0]).endswith("in the fleet file (Z80).")

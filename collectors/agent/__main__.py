@@ -1,0 +1,6 @@
+"""``python -m collectors.agent``."""
+
+from collectors.agent.command import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What container engines have in common that speak Docker's HTTP API over a unix socket."""

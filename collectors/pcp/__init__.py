@@ -1,0 +1,1 @@
+"""Performance Co-Pilot: archives, and what ``pmrep`` made of them elsewhere."""

@@ -1,0 +1,5 @@
+"""``python -m consolidate.cli``: the same as ``consolidate``."""
+
+from consolidate.cli import main
+
+main()

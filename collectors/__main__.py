@@ -1,4 +1,4 @@
-"""``python -m collectors``: this host's samples as JSON lines, without the planner."""
+"""``python -m collectors``: this host's samples as JSON lines, without the planner; for months see the agent."""
 
 from __future__ import annotations
 

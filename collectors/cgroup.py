@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from collectors.cgroup_files import V2, GroupFiles, limits
+from collectors.cgroup_files import V2, GroupFiles, Source, limits
 from collectors.held import Budget, HeldFile, open_directory
 from collectors.kernel import read
 from collectors.reading import Reading
@@ -24,6 +24,7 @@ from collectors.records import Record, WorkloadRecord
 _V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "blkio", "pids", "cpuset")
 _RENEW_ROUNDS = 60
 """Limits, mounts and files that may have appeared are looked at again after so many rounds: 10 minutes at 10 s."""
+_NOTHING = Budget(0)
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class _Watched:
     __slots__ = ("_directories", "_files", "_host", "_reading", "_record", "group")
 
     def __init__(
-        self, host: str, group: Group, directories: Mapping[str, Path], open_file: Callable[[str, str], HeldFile]
+        self, host: str, group: Group, directories: Mapping[str, Path], open_file: Callable[[Source], HeldFile]
     ) -> None:
         self.group, self._host, self._directories = group, host, directories
         # Slices hold others, whose figures theirs would only repeat.
@@ -257,8 +258,10 @@ class CgroupWatch:
     def _begin(self, group: Group) -> _Watched | None:
         mounts = self._hierarchies.mounts
 
-        def open_file(controller: str, name: str) -> HeldFile:
-            return HeldFile(self._directories.get(mounts[controller], -1), f"{group.path}/{name}", self._budget)
+        def open_file(source: Source) -> HeldFile:
+            directory = self._directories.get(mounts[source.controller], -1)
+            budget = _NOTHING if source.only_tasks else self._budget
+            return HeldFile(directory, f"{group.path}/{source.file}", budget)
 
         new = _Watched(self._host, group, group.directories(self._hierarchies), open_file)
         if group.still_there():

@@ -66,7 +66,8 @@ class Source:
     metrics: Mapping[str, str]
     only_tasks: bool = False
     """Whether it says nothing new unless a task of the group has run since: nobody is throttled, killed or writes to
-    a disk (on v1, which charges write-back to whoever writes back) without running then or soon after."""
+    a disk (on v1, which charges write-back to whoever writes back) without running then or soon after. Such files are
+    not worth keeping open."""
 
     @functools.cached_property
     def yields(self) -> frozenset[str]:
@@ -177,8 +178,8 @@ class GroupFiles:
 
     __slots__ = ("_controllers", "_cpu", "_entries", "_if_run", "_open", "_others", "values")
 
-    def __init__(self, controllers: Container[str], open_file: Callable[[str, str], HeldFile]) -> None:
-        """Find and read them; ``open_file`` is given a controller and a file's name."""
+    def __init__(self, controllers: Container[str], open_file: Callable[[Source], HeldFile]) -> None:
+        """Find and read them."""
         self._controllers, self._open = controllers, open_file
         self._entries: tuple[_Entry, ...] = ()
         self._cpu: tuple[_Entry, ...] = ()
@@ -201,7 +202,7 @@ class GroupFiles:
                 continue
             entry = known.pop((source.controller, source.file), None)
             if entry is None:
-                entry = _Entry(source, self._open(source.controller, source.file))
+                entry = _Entry(source, self._open(source))
             entry.read()
             if entry.values:
                 chosen.append(entry)

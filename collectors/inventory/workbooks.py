@@ -80,7 +80,9 @@ def _check_sizes(content: bytes, name: str) -> None:
                             f"{name}, {part.filename}: stray cells far out; "
                             "delete the rows and columns beyond the table and save again"
                         )
-    except _BROKEN:
+    except TraceError:
+        raise
+    except (ValueError, *_BROKEN):  # a damaged directory leads to places before the file's beginning
         raise TraceError(f"{name}: not a whole workbook; export or copy it again") from None
 
 

@@ -63,6 +63,7 @@ def parse(text: str, name: str, written_s: int) -> list[Line]:
                 (family,) = text_string_to_metric_families(line)
                 (sample,) = family.samples
                 at_s = written_s if sample.timestamp is None else int(float(sample.timestamp))
+                value = float(sample.value)
             except (ValueError, TypeError, IndexError, KeyError, OverflowError):
                 raise TraceError(
                     f"{name}:{number}: {line[:60]!r} is not a sample; save what the exporter answers, as it is"
@@ -72,7 +73,7 @@ def parse(text: str, name: str, written_s: int) -> list[Line]:
                     f"{name}:{number}: {at_s} s is not a time between 2000 and 2100; correct the timestamp or the "
                     "file's date"
                 )
-            lines.append(Line(sample.name, sample.labels, float(sample.value), at_s))
+            lines.append(Line(sample.name, sample.labels, value, at_s))
     if not lines:
         raise TraceError(f"{name}: no samples; save what the exporter answers to a scrape")
     return lines

@@ -43,9 +43,13 @@ def parse(line: str, name: str, separator: str) -> Header:
     """Columns of a header."""
     separator = separator or max(_SEPARATORS, key=line.count)
     try:
-        columns = next(csv.reader([line], delimiter=separator), [])
+        written = next(csv.reader([line], delimiter=separator), [])
     except csv.Error as error:
         raise TraceError(f"{name}:1: no header ({error}); export the table again") from None
+    columns = [column or f"column {number}" for number, column in enumerate(written, start=1)]
+    unseen = next((column for column in columns if not column.isprintable()), None)
+    if unseen is not None:
+        raise TraceError(f"{name}:1: {unseen[:40]!r} has letters that cannot be seen; export the table again, as text")
     twice = next((column for column in columns if columns.count(column) > 1), None)
     if twice is not None:
         raise TraceError(f"{name}:1: two columns {twice[:40]!r}; name them apart")

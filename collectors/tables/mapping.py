@@ -126,6 +126,8 @@ class _Section:
             raise self.fault(f"{key!r} is missing; name the column")
         if not isinstance(value, str):
             raise self.fault(f"{key} = {str(value)[:40]!r} is not a text; write it in quotes")
+        if value != default and not (value and value.isprintable()):
+            raise self.fault(f"{key} = {value[:40]!r} is empty or has letters that cannot be seen; write a name")
         return value
 
     def given(self, key: str) -> Given | None:
@@ -133,9 +135,9 @@ class _Section:
         value = self.values.get(key)
         if isinstance(value, dict) and value.keys() == {"value"}:
             value = value["value"]
-            if isinstance(value, str) and value:
+            if isinstance(value, str) and value and value.isprintable():
                 return Given(value=value)
-        elif isinstance(value, str) and value:
+        elif isinstance(value, str) and value and value.isprintable():
             return Given(column=value)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _TOO_MUCH:
             return Given(value=float(value))
@@ -185,10 +187,10 @@ def parse(text: str, file: str) -> TableMapping:
 
 
 def _one_letter(form: _Section, key: str, default: str) -> str:
-    letter = form.text(key, default)
-    if letter != default and (len(letter) != 1 or letter in '"\n\r\0'):
-        raise form.fault(f"{key} = {letter[:40]!r} is not one character; write such as ';'")
-    return letter
+    letter = form.values.get(key, default)
+    if letter != default and (not isinstance(letter, str) or len(letter) != 1 or letter in '"\n\r\0'):
+        raise form.fault(f"{key} = {str(letter)[:40]!r} is not one character; write such as ';'")
+    return str(letter)
 
 
 def _time(section: _Section, column: str) -> TimeColumn:

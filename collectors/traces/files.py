@@ -9,6 +9,9 @@ from collectors.records import TraceError
 EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800
 """The years 2000 to 2100: a timestamp outside is in another unit, or damaged."""
 
+LARGEST = 2.0**1023
+"""Numbers from here on are refused: no measurement is as large, and a whole number may not even fit into a float."""
+
 
 def find(folder: Path, pattern: str) -> list[Path]:
     """Files that match below a folder, but for the hidden ones that archivers and desktops leave behind."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from collectors.records import METRICS, HostRecord, NoteRecord, Record, RuleRecord, Sample, TraceError, WorkloadRecord
-from collectors.traces.files import EARLIEST_S, LATEST_S, find, load
+from collectors.traces.files import EARLIEST_S, LARGEST, LATEST_S, find, load
 
 
 def read(place: Path) -> Iterator[Record]:
@@ -58,8 +57,8 @@ def _sample(fields: dict[str, object]) -> Sample:
         raise ValueError(f"{sample.metric[:40]!r} is not a metric")
     if not EARLIEST_S <= sample.at_s < LATEST_S:
         raise ValueError(f"{sample.at_s} is not a time between 2000 and 2100")
-    if not math.isfinite(sample.value) or (METRICS[sample.metric].kind == "counter" and sample.value < 0):
-        raise ValueError(f"{sample.metric} cannot be {sample.value:g}")
+    if not abs(sample.value) < LARGEST or (METRICS[sample.metric].kind == "counter" and sample.value < 0):
+        raise ValueError(f"{sample.metric} cannot be {str(sample.value)[:20]}")
     return sample
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from collectors.agent.segment import FORMAT, SUFFIX, SegmentError, lines_of, unpack
 from collectors.records import METRICS, HostRecord, Record, Series, TraceError
-from collectors.traces.files import EARLIEST_S, LATEST_S, find
+from collectors.traces.files import EARLIEST_S, LARGEST, LATEST_S, find
 from collectors.traces.records import parse
 
 MOST_SERIES = 10_000_000
@@ -154,7 +153,7 @@ class _Content:
 
     def _value(self, number: int, value: object) -> float:
         _, _, metric = self.names[number]
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < LARGEST:
             raise ValueError(f"{str(value)[:20]!r} is not a value of {metric}")
         if value < 0 and METRICS[metric].kind == "counter":
             raise ValueError(f"{metric} cannot be {value:g}")

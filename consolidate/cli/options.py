@@ -17,6 +17,7 @@ StoreOption = Annotated[Path, typer.Option("--store", help="Directory of the sam
 MaybeStore = Annotated[Path | None, typer.Option("--store", help="Directory of the sample store.")]
 FleetOption = Annotated[Path | None, typer.Option("--fleet", help="YAML file: hosts, workloads, rules, policy.")]
 PlanArgument = Annotated[Path, typer.Argument(help="Plan file, as `consolidate plan --out` wrote it.")]
+KeepOption = Annotated[str, typer.Option(help="Remove what is older, such as 30d.", show_default="everything")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 SeedOption = Annotated[int, typer.Option(help="Same seed and effort, same plan.", min=0)]
 EffortOption = Annotated[int, typer.Option(help="How hard to search: 1 is usual, 10 is patient.", min=1, max=1000)]

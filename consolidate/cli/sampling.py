@@ -16,6 +16,7 @@ from consolidate.cli.options import (
     THIS_HOST,
     HostOption,
     JsonOption,
+    KeepOption,
     MaybeStore,
     RootOption,
     StoreOption,
@@ -38,19 +39,23 @@ def collect(
     root: RootOption = ROOT,
     interval: Annotated[float, typer.Option(help="Seconds between rounds.", min=1)] = 10.0,
     count: Annotated[int, typer.Option(help="Number of rounds; a rate needs two.", min=1)] = 2,
-    keep: Annotated[str, typer.Option(help="Remove what is older, such as 30d.", show_default="everything")] = "",
+    keep: KeepOption = "",
+    daemon: Annotated[bool, typer.Option("--daemon", help="Sample until told to end, by way of a spool.")] = False,
+    listen: Annotated[str, typer.Option(help="Daemon: address for its own metrics, such as 127.0.0.1:9754.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Sample this host and its control groups into a store."""
+    """Sample this host and its workloads into a store."""
     from collectors.run import run_all
     from collectors.sources import AGENT
     from consolidate.store import Store
     from consolidate.units import parse_duration_s
 
-    if keep:
-        parse_duration_s(keep)  # refused before anything is collected
+    keep_s = parse_duration_s(keep) if keep else None  # refused before anything is collected
     if not (root / "proc").is_dir():
         raise InputError(f"{root}: no proc directory below it; give a directory that looks like a host's /")
+    if daemon:
+        _sample_for_months(store, root, host, interval, listen, keep_s)
+        return
     samples, began = Store.create(store), time.monotonic()
     stored, flushed = 0, began
     waiting: list[Record] = []
@@ -63,9 +68,50 @@ def collect(
             continue
         stored += samples.append(waiting, AGENT)
         waiting, flushed = [], time.monotonic()
-        if keep:
-            samples.retain(int(time.time()) - parse_duration_s(keep))
+        if keep_s is not None:
+            samples.retain(int(time.time()) - keep_s)
     result({"store": str(store), "samples": stored}, f"{stored} samples in {store}", as_json)
+
+
+def _sample_for_months(store: Path, root: Path, host: str, interval_s: float, listen: str, keep_s: int | None) -> None:
+    from collectors.agent.command import Options
+    from consolidate.verbs.agent import daemon, spool_of
+    from consolidate.verbs.receive import address_of
+
+    at = address_of(listen) if listen else None
+    options = Options(root=root, host=host, interval_s=interval_s, spool=spool_of(store), listen=at)
+    daemon(store, options, keep_s, say)
+
+
+@command()
+def receive(
+    store: StoreOption,
+    listen: Annotated[str, typer.Option(help="Address that agents push to, such as 0.0.0.0:9755.")] = "",
+    fetch: Annotated[list[str] | None, typer.Option("--from", help="Address of an agent to fetch from.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token that agents know.")] = None,
+    keep: KeepOption = "",
+) -> None:
+    """Take what agents sample into a store, until told to end: docs/agent.md."""
+    import signal
+    import threading
+
+    from consolidate.units import parse_duration_s
+    from consolidate.verbs.receive import Receiving, address_of, token_of
+    from consolidate.verbs.receive import receive as take
+
+    if not listen and not fetch:
+        raise InputError("nothing to receive from: give --listen, --from, or both")
+    options = Receiving(
+        store,
+        address_of(listen) if listen else None,
+        fetch or (),
+        token_of(token_file) if token_file else "",
+        parse_duration_s(keep) if keep else None,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    take(options, stop, say)
 
 
 @command("import")

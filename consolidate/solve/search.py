@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from consolidate.solve.kernels import State, copy_state, empty_state, relocate, repack
+from consolidate.solve.kernels import State, copy_state, empty_state, go_home, relocate, repack
 from consolidate.solve.problem import Arrays
 from consolidate.solve.squeeze import squeeze
 
 _QUICK = 6
 """Steps without progress after which a first try gives up."""
 
-_TRIES = 4
+TRIES = 4
 """Ways of closing hosts that are tried side by side: a number that does not depend on the machine."""
 _STEPS_PER_ITEM, _MOST_STEPS = 50, 40_000
 """Steps of squeezing for each step of patience: by item, and at most."""
@@ -89,35 +89,60 @@ def empty_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors: 
                 tried.add((*closing, -1, *opening))
 
 
+class Try(NamedTuple):
+    """One of several searches that run side by side."""
+
+    arrays: Arrays
+    state: State
+    """Changed in place."""
+    usable: NDArray[np.bool_]
+
+
+def first_to_fit(tries: Sequence[Try], walled: NDArray[np.bool_], steps: int, seed: int) -> Try | None:
+    """Squeeze several states at once; the first in order that fits counts, however long each takes."""
+    succeeded = np.full(1, len(tries))
+    with ThreadPoolExecutor(max(1, len(tries))) as pool:
+        for number, (arrays, state, usable) in enumerate(tries):
+            random = random_state(seed + steps + number)
+            pool.submit(squeeze, arrays, state, usable, walled, steps, random, succeeded, number)
+    return tries[succeeded[0]] if succeeded[0] < len(tries) else None
+
+
+def steps_of(arrays: Arrays, patience: int) -> int:
+    """Steps of a patient squeeze."""
+    return patience * min(_STEPS_PER_ITEM * len(arrays.size), _MOST_STEPS)
+
+
+def held(arrays: Arrays, floors: Floors) -> NDArray[np.bool_]:
+    """Hosts that any of the floors is about, shape (H,)."""
+    hosts = np.zeros(len(arrays.cost), dtype=np.bool_)
+    for floor in floors:
+        hosts[floor.hosts] = True
+    return hosts
+
+
 def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors: Floors, progress: Progress) -> None:
     """Close further hosts of a complete state by way of overfull ones, until that fails or the floor is met.
 
-    Of several tries, which run side by side, the first in order that succeeds counts, however long each takes; the
-    earlier ones close more hosts at once. A hasty round of tries comes before a patient one.
+    Of several tries the earlier ones close more hosts at once. A hasty round, which may stir everything, comes before
+    a patient one, which does not overfill what column generation has packed as tightly as can be: once disturbed that
+    is hardly found again.
     """
-    states = [empty_state(arrays) for _ in range(_TRIES)]
-    walled = np.zeros(len(arrays.cost), dtype=np.bool_)
-    for floor in floors[1:]:  # what stands there is packed as tightly as can be: once disturbed it is not found again
-        walled[floor.hosts] = True
-    most = patience * min(_STEPS_PER_ITEM * len(arrays.size), _MOST_STEPS)
-    with ThreadPoolExecutor(_TRIES) as pool:
-        for steps in (most // _HASTE, most):
-            while cost_of(arrays, state) > floors[0].cost:
-                tries = _squeezes(arrays, state, floors)
-                succeeded = np.full(1, _TRIES)
-                futures = []
-                for number, (closing, opening) in enumerate(tries):
-                    usable = is_on(arrays, state)
-                    usable[closing], usable[opening] = False, True
-                    copy_state(state, states[number])
-                    random = random_state(seed + steps + number)
-                    args = (arrays, states[number], usable, walled, steps, random, succeeded, number)
-                    futures.append(pool.submit(squeeze, *args))
-                results = [future.result() for future in futures]
-                if True not in results:
-                    break
-                copy_state(states[results.index(True)], state)
-                progress("squeezing", cost_of(arrays, state))
+    states = [empty_state(arrays) for _ in range(TRIES)]
+    patient = steps_of(arrays, patience)
+    for steps, walled in ((patient // _HASTE, np.zeros_like(arrays.forced)), (patient, held(arrays, floors[1:]))):
+        while cost_of(arrays, state) > floors[0].cost:
+            tries = []
+            for trial, (closing, opening) in zip(states, _squeezes(arrays, state, floors), strict=False):
+                usable = is_on(arrays, state)
+                usable[closing], usable[opening] = False, True
+                copy_state(state, trial)
+                tries.append(Try(arrays, trial, usable))
+            fit = first_to_fit(tries, walled, steps, seed)
+            if fit is None:
+                break
+            copy_state(fit.state, state)
+            progress("squeezing", cost_of(arrays, state))
 
 
 def _squeezes(arrays: Arrays, state: State, floors: Floors) -> list[tuple[list[int], list[int]]]:
@@ -126,7 +151,7 @@ def _squeezes(arrays: Arrays, state: State, floors: Floors) -> list[tuple[list[i
     alone = [closing[0] for closing, opening in exchanges if len(closing) == 1 and not opening]
     room = cost_of(arrays, state) - floors[0].cost
     found: list[tuple[list[int], list[int]]] = []
-    for one in range(_TRIES):
+    for one in range(TRIES):
         room //= 2
         many = int((np.cumsum(arrays.cost[alone]) <= room).sum())
         if many > 1:
@@ -134,6 +159,15 @@ def _squeezes(arrays: Arrays, state: State, floors: Floors) -> list[tuple[list[i
         elif one < len(exchanges):
             found.append(exchanges[one])
     return found
+
+
+def settle(arrays: Arrays, kind: NDArray[np.int64], state: State) -> State:
+    """A copy in which as much as possible is where it runs now, at the same cost."""
+    settled = empty_state(arrays)
+    copy_state(state, settled)
+    settled = swap_equals(arrays, kind, settled)
+    go_home(arrays, settled)
+    return settled
 
 
 def swap_equals(arrays: Arrays, kind: NDArray[np.int64], state: State) -> State:

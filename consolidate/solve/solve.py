@@ -23,10 +23,10 @@ from consolidate.solve.construct import captive_starts, starts
 from consolidate.solve.evaluate import Score, evaluate, opening_cost
 from consolidate.solve.exhaust import Budget, Placements, Verdict
 from consolidate.solve.failover import unrecovered
-from consolidate.solve.kernels import State, copy_state, empty_state, go_home
+from consolidate.solve.kernels import State
 from consolidate.solve.loads import Needs
 from consolidate.solve.presolve import components, join, restrict, tighten
-from consolidate.solve.problem import Problem, compile_problem
+from consolidate.solve.problem import Arrays, Problem, compile_problem
 from consolidate.solve.search import (
     Floor,
     Floors,
@@ -35,10 +35,11 @@ from consolidate.solve.search import (
     cost_of,
     empty_hosts,
     moved,
+    settle,
     squeeze_hosts,
-    swap_equals,
 )
 from consolidate.solve.shortage import ConflictError, explain_broken, explain_conflict, explain_unplaced
+from consolidate.solve.spare import keep_spare
 
 _ROUNDS = 5
 """Times a result is solved again as the start of the next."""
@@ -161,7 +162,15 @@ def _solve_once(
     for rank in range(max(len(one.ends) for one in searched)):
         ends = [one.ends[min(rank, len(one.ends) - 1)] for one in searched if one.ends]
         if len(ends) == len(searched):
-            placements.append(problem.placement(join(problem, list(zip(separate, ends, strict=True)))))
+            host_of = join(problem, list(zip(separate, ends, strict=True)))
+            placements.append(problem.placement(host_of))
+            if rank == 0 and known is None:
+                floors = [
+                    Floor(one.hosts[few.hosts], few.cost)
+                    for one, own in zip(separate, captives, strict=True)
+                    for few in own
+                ]
+                placements += _with_spare(needs, problem, host_of, floors, effort, seed)
     placements = [_with_standby(needs, objective, placement) for placement in placements]
     scored = [(evaluate(fleet, demands, placement, objective, needs), placement) for placement in placements]
     score, placement = min(scored, key=lambda one: one[0].key)
@@ -219,7 +228,7 @@ def _search(
     promising = [one[2] for rank, one in enumerate(ranked) if rank < effort.searched_starts or one[1] in always]
     for state in promising:
         empty_hosts(arrays, state, seed, effort.patience, floors, progress)
-    ends = [_settle(problem, state) for state in promising]
+    ends = [_ranked(arrays, settle(arrays, problem.kind, state)) for state in promising]
     if squeezing and promising:
         best = min(promising, key=lambda state: cost_of(arrays, state))
         emptied = cost_of(arrays, best)
@@ -227,18 +236,14 @@ def _search(
         if not 0 <= costs["current placement"] <= emptied:
             squeeze_hosts(arrays, best, seed, effort.patience, floors, progress)
             if cost_of(arrays, best) < emptied:
-                ends.append(_settle(problem, best))
+                ends.append(_ranked(arrays, settle(arrays, problem.kind, best)))
     ends.sort(key=lambda end: end[:-1])
     return _Searched([end[-1] for end in ends], costs, [] if states else least_left)
 
 
-def _settle(problem: Problem, state: State) -> tuple[int, int, int, NDArray[np.int64]]:
-    """(cost, workloads moved, bytes moved, host of each item) once as much as possible is where it runs now."""
-    settled = empty_state(problem.arrays)
-    copy_state(state, settled)
-    settled = swap_equals(problem.arrays, problem.kind, settled)
-    go_home(problem.arrays, settled)
-    return cost_of(problem.arrays, settled), *moved(problem.arrays, settled.host_of), settled.host_of
+def _ranked(arrays: Arrays, state: State) -> tuple[int, int, int, NDArray[np.int64]]:
+    """(cost, workloads moved, bytes moved, host of each item)."""
+    return cost_of(arrays, state), *moved(arrays, state.host_of), state.host_of
 
 
 def _add_costs(searched: Sequence[_Searched], kept: int) -> dict[str, int]:
@@ -263,6 +268,18 @@ def _stay(needs: Needs, objective: Objective, seed: int, effort: Effort, bound: 
     if not score.feasible:
         raise _infeasible(needs, explain_broken(score))
     return Result(placement, score, bound, seed, effort, {})
+
+
+def _with_spare(
+    needs: Needs, problem: Problem, host_of: NDArray[np.int64], floors: Floors, effort: Effort, seed: int
+) -> list[Placement]:
+    """A placement that survives every failure on the same hosts, where this one does not and one is found."""
+    rules = [rule for rule in needs.fleet.rules if isinstance(rule, FailureReserve)]
+    placement = problem.placement(host_of)
+    if all(next(unrecovered(rule, needs, placement), None) is None for rule in rules):
+        return []
+    spare = keep_spare(problem, rules, host_of, floors, effort.patience, seed)
+    return [] if spare is None else [problem.placement(spare)]
 
 
 def _with_standby(needs: Needs, objective: Objective, placement: Placement) -> Placement:

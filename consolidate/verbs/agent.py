@@ -18,6 +18,11 @@ from consolidate.verbs.intake import Intake
 from consolidate.verbs.receive import TIDY_S, tidy
 
 
+def spool_of(store: Path) -> Path:
+    """Where a store's own agent keeps what is not stored yet: beside it, since a store holds nothing but segments."""
+    return store.with_name(f"{store.name}.spool")
+
+
 def daemon(
     store: Path,
     options: command.Options,

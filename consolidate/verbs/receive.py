@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from collectors.agent.command import parse_address, read_token
 from collectors.agent.push import Answer, bearer, connect, parse_url
 from collectors.agent.server import NAME, admitted, serving
 from consolidate.errors import InputError, StoreError
@@ -159,6 +160,32 @@ def tidy(intake: Intake, keep_s: int | None, report: Callable[[str], None]) -> N
         intake.tidy(keep_s)
     except (StoreError, OSError) as error:
         report(f"receive: the store cannot be tidied: {error}")
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """Address and port to listen on.
+
+    Raises:
+        InputError: where it is none.
+
+    """
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def token_of(path: Path) -> str:
+    """The bearer token that a file holds.
+
+    Raises:
+        InputError: where there is none.
+
+    """
+    try:
+        return read_token(path)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def check_url(url: str) -> None:

@@ -206,6 +206,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180.0, help="length of each of the two phases")
     parser.add_argument("--table", action="store_true", help="Markdown; otherwise one line of JSON")
     given = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):  # whoever stops it does not want to keep the groups
+        signal.signal(number, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory() as folder:
         costs = measure(given, Path(folder))
     if not given.table:

@@ -151,6 +151,13 @@ def test_separators_line_ends_marks_and_compression_are_found_out(tmp_path: Path
     packed.write_bytes(gzip.compress(text.encode()))
     for file in (path, packed):
         assert len(series(list(read(file)))["h1", "v1", "cpu_cores"]) == 2
+    said = MAPPING + f'[format]\nseparator = "{separator}"\n'.replace("\t", "\\t")
+    assert len(series(list(read(write(tmp_path, text, said))))["h1", "v1", "cpu_cores"]) == 2
+
+
+def test_columns_without_a_name_are_not_in_the_way(tmp_path: Path) -> None:
+    rows = "".join(f"{line},,\n" for line in TABLE.splitlines())
+    assert len(series(list(read(write(tmp_path, rows))))["h1", "v1", "cpu_cores"]) == 2
 
 
 def test_files_of_other_columns_are_no_table(tmp_path: Path) -> None:
@@ -199,6 +206,7 @@ def test_a_folder_of_files_is_one_table(tmp_path: Path) -> None:
         (TABLE.replace(",h1,v1,50", ",,v1,50"), ": v1 at 2024-01-01 00:00:00 UTC: '' names no host; fill it in"),
         (TABLE.replace(",cpu", ",CPU %"), ": no column 'cpu' as "),
         (TABLE.replace(",", "~"), "; if that is more than one, say [format] separator"),
+        (TABLE.replace("vcpus", "v\0cpus"), ":1: 'v\\x00cpus' has letters that cannot be seen; export the table again"),
         (TABLE.replace("vcpus", "cpu"), ":1: two columns 'cpu'; name them apart"),
         ("", ": no column 'time' as "),
     ],
@@ -239,6 +247,8 @@ def test_a_faulty_table_is_refused_with_its_place_its_value_and_a_remedy(
         (MAPPING + "[time]\norigin = 2024-01-01\n", "origin = '2024-01-01' is no time with a zone"),
         (MAPPING + '[format]\nseparator = ";;"\n', "separator = ';;' is not one character"),
         (MAPPING + '[workloads]\nkind = "vms"\n', "no kind 'vms'; did you mean 'vm'?"),
+        (MAPPING.replace('"time"', '""'), "f: [columns]: at = '' is empty or has letters that cannot be seen"),
+        (MAPPING.replace('"cpu"', '"c\\u0000"'), "column = 'c\\x00' is empty or has letters that cannot be seen"),
         ("metrics = 5\n" + COLUMNS, "f: [metrics]: '5' where a table belongs"),
     ],
 )

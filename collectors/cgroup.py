@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from collectors.cgroup_files import V2, GroupFiles, Source, limits
+from collectors.cgroup_files import V2, GroupFiles, Source, cpus, limits
 from collectors.held import Budget, HeldFile, open_directory
 from collectors.kernel import read
 from collectors.reading import Reading
@@ -195,7 +195,8 @@ class _Watched:
         # A guest brings its own operating system, which its group does not tell.
         system = "" if self.group.kind == "vm" else "linux"
         path = self.group.path
-        return WorkloadRecord(path, self.group.kind, self._host, system, path, limits(self._directories))
+        in_force = limits(self._directories)
+        return WorkloadRecord(path, self.group.kind, self._host, system, path, in_force, cpus=cpus(self._directories))
 
 
 class CgroupWatch:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from collectors import topology
 from collectors.held import HeldFile
 from collectors.kernel import number, parse_flat, read
 from collectors.psi import PRESSURE_METRICS, parse_pressure
@@ -152,6 +153,13 @@ def limits(directories: Mapping[str, Path]) -> dict[str, int]:
         limit = read(memory / "memory.limit_in_bytes", number)
         found["memory_bytes"] = limit if limit is not None and limit < _UNLIMITED_V1 else None
     return {dimension: amount for dimension, amount in found.items() if amount is not None}
+
+
+def cpus(directories: Mapping[str, Path]) -> str:
+    """Processors that a group is kept to, as the kernel lists them; empty where it may use all of its parent's."""
+    controller = next((it for it in ("cpuset", V2) if it in directories), None)
+    listed = read(directories[controller] / "cpuset.cpus", topology.parse_cpu_list) if controller is not None else None
+    return topology.cpu_list(listed or ())
 
 
 class _Entry:

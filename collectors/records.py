@@ -98,6 +98,8 @@ class WorkloadRecord:
     """Cluster of its host, where the source names that although it may not list the host."""
     state: str = ""
     """``off`` where it is there and does not run."""
+    cpus: str = ""
+    """Processors that it may run on, as the kernel lists them, where its control group says so."""
 
 
 @dataclass(frozen=True)

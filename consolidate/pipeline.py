@@ -12,6 +12,7 @@ from consolidate import __version__
 from consolidate.config import Inputs, load_inputs, read_inputs
 from consolidate.demand import History, estimate, read_history
 from consolidate.demand.harm import find_harm, raise_harmed, told_harm
+from consolidate.demand.seen import with_seen
 from consolidate.errors import InputError
 from consolidate.growth import grown
 from consolidate.insight import Inspected, Pair, compare, findings, missing
@@ -86,6 +87,7 @@ def run_once(
     tool = f"consolidate {__version__}"
     quality = quality_sentences(sorted_out(samples, inputs, inspected.findings)) if samples else ()
     notes = [*quality, *inputs.notes, *(note for note in (told_harm(harm), told(checked)) if note)]
+    demands = with_seen(demands, samples.columns) if samples is not None else demands
     plan = build_plan(inputs.fleet, demands, inputs.policy, result, tool, as_of_s, notes)
     stages.done("plan", f"{count(len(plan.moves), 'move')} in {count(plan.waves, 'wave')}")
     return Outcome(inputs, history, demands, result, plan)

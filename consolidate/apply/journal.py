@@ -1,6 +1,7 @@
-"""What was written and what was there before: on disk before the kernel sees anything.
+"""What was written and what was there before: on disk before the host sees anything.
 
-One JSON object a line. A kill can only tear the last line, and what a torn line announces was not yet written.
+One file a host, on the operator's side; one JSON object a line. A kill can only tear the last line, and what a torn
+line announces was not yet written.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from consolidate.apply.backends.backend import Change
 from consolidate.errors import ApplyError
 
 
@@ -21,19 +23,28 @@ from consolidate.errors import ApplyError
 class Entry:
     """One write: announced before it happens, taken back later."""
 
-    root: str
-    """Directory that the path is below: what was written there is not taken back elsewhere."""
+    place: str
+    """Where the host was reached: what was written there is not taken back elsewhere."""
     plan: str
     """Digest of the plan that asked for it."""
     host: str
     workload: str
-    path: str
-    """Below the root."""
-    inode: int
-    """Of the control group's directory."""
+    backend: str
+    subject: str
+    life: str
+    """Of the subject: what is created anew knows nothing of our limits."""
+    key: str
+    meaning: str
     before: str
     after: str
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def change(self) -> Change:
+        """What was done, as a backend does it."""
+        return Change(
+            self.workload, self.backend, self.subject, self.life, self.key, self.meaning, self.before, self.after
+        )
 
 
 class Journal:
@@ -78,7 +89,7 @@ class Journal:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other appliers out.
+        """Keep other appliers out; the kernel lets go of the lock when this one is killed.
 
         Raises:
             ApplyError: where another one is at work, or the directory cannot be written.
@@ -102,24 +113,70 @@ class Journal:
             os.close(lock)
 
     def announce(self, entry: Entry) -> None:
-        """Record a write before it happens; returns once it is on disk."""
+        """Record a write before it happens; returns once it is on disk.
+
+        Raises:
+            ApplyError: where it cannot be recorded, so that nothing may be written.
+
+        """
         self._append({"event": "write", "entry": asdict(entry)})
 
     def undone(self, entry: Entry) -> None:
-        """Record that a write was taken back."""
+        """Record that a write was taken back.
+
+        Raises:
+            ApplyError: where it cannot be recorded; taking it back once more does no harm.
+
+        """
         self._append({"event": "undone", "id": entry.id})
 
     def _append(self, record: dict[str, object]) -> None:
-        self._drop_torn_line()
-        with self.path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            append_line(self.path, json.dumps(record))
+        except OSError as error:
+            raise ApplyError(
+                f"{self.path}: the journal cannot be written ({error.strerror}), so nothing more is; make room there"
+            ) from None
 
-    def _drop_torn_line(self) -> None:
-        """A new line must not be glued to one that a kill tore."""
-        if not self.path.exists():
-            return
-        content = self.path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            os.truncate(self.path, content.rfind(b"\n") + 1)
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line and return once it is on disk, name and all. A line that does not fit leaves no trace.
+
+    Raises:
+        OSError: where it cannot be written.
+
+    """
+    new = not path.exists()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        end = _whole_lines(descriptor)
+        content = f"{line}\n".encode()
+        try:
+            written = os.pwrite(descriptor, content, end)
+            while written < len(content):  # a disk that fills up takes a part first, and then says so
+                written += os.pwrite(descriptor, content[written:], end + written)
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
+    finally:
+        os.close(descriptor)
+    if new:
+        _sync_directory(path.parent)
+
+
+def _whole_lines(descriptor: int) -> int:
+    """Length of a file up to its last newline: a new line must not be glued to one that a kill tore."""
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        size = os.pread(descriptor, size, 0).rfind(b"\n") + 1
+        os.ftruncate(descriptor, size)
+    return size
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -40,7 +40,7 @@ from consolidate.model.fleet import (
     PowerCurve,
     Workload,
 )
-from consolidate.model.policy import Policy
+from consolidate.model.policy import PartitionPolicy, Policy
 from consolidate.model.resources import Resources
 from consolidate.model.rules import Rule, rules_without
 
@@ -92,7 +92,8 @@ class FleetBuilder:
         if not hosts:
             raise self._fail([], "there are no hosts; list them under 'hosts' or collect from them first")
         everything, stated = self._workloads(records, hosts)
-        rules = list(rules_without(self._rules(RuleReader(hosts, everything, self._fail)), self.off))
+        reader = RuleReader(hosts, everything, self._fail)
+        rules = list(rules_without(self._rules(reader), self.off))
         workloads = {name: one for name, one in everything.items() if name not in self.off}
         host_clusters = {record.name: record.cluster for record in records.hosts if record.cluster}
         clusters = clusters_of(workloads, records.workloads, host_clusters)
@@ -106,7 +107,16 @@ class FleetBuilder:
             *telling.of_systems(workloads, self.file.operating_systems),
         )
         fleet = Fleet(tuple(hosts.values()), tuple(workloads.values()), tuple(rules), self.systems, self.overheads)
-        return Inputs(fleet, stated, self.file.policy.policy(), notes)
+        policy = replace(self.file.policy.policy(), partition=self._partition_policy(reader))
+        return Inputs(fleet, stated, policy, notes)
+
+    def _partition_policy(self, reader: RuleReader) -> PartitionPolicy:
+        given = self.file.policy
+        return PartitionPolicy(
+            latency_critical=frozenset(reader.workloads_of(given.latency_critical, ("policy", "latency_critical"))),
+            exclusive=frozenset(reader.workloads_of(given.exclusive, ("policy", "exclusive"))),
+            memory_high=frozenset(reader.workloads_of(given.memory_high, ("policy", "memory_high"))),
+        )
 
     def _rules(self, reader: RuleReader) -> Iterator[Rule]:
         for index, entry in enumerate(self.file.rules):
@@ -183,6 +193,7 @@ class FleetBuilder:
             cost_per_month=_first(merged.cost_per_month, base.cost_per_month),
             headroom_permille=_first(merged.headroom, base.headroom_permille),
             on=_first(merged.powered, base.on),
+            topology=base.topology,
         )
 
     def _known_system(self, os: str, path: Path) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from collectors.records import HostRecord, NoteRecord, RuleRecord, WorkloadRecord
+from collectors.topology import Topology, cpu_list, parse_cpu_list, parse_topology
 from consolidate.config.systems import resolve, system_of
+from consolidate.errors import InputError
 from consolidate.model.fleet import Host, Hypervisor, Isolation, OperatingSystem, Workload
 from consolidate.model.resources import Resources
 from consolidate.model.rules import Affinity, AntiAffinity, FailureReserve, Pin, Rule
@@ -42,7 +44,24 @@ def measured_host(record: HostRecord, systems: dict[str, OperatingSystem], headr
         hypervisor=Hypervisor(record.hypervisor) if record.hypervisor in _HYPERVISORS else Hypervisor.NONE,
         vendor="apple" if "apple" in record.vendor.casefold() else record.vendor,
         headroom_permille=headroom_permille,
+        topology=_topology(record),
     )
+
+
+def _cpus(name: str, record: WorkloadRecord) -> str:
+    try:
+        return cpu_list(parse_cpu_list(record.cpus))
+    except ValueError as error:
+        raise InputError(f"workload {name!r}: its processors cannot be read ({error}); collect from it again") from None
+
+
+def _topology(record: HostRecord) -> Topology:
+    try:
+        return parse_topology(record.topology)
+    except ValueError as error:
+        raise InputError(
+            f"host {record.name!r}: its topology cannot be read ({error}); collect from it again"
+        ) from None
 
 
 def measured_workload(
@@ -68,6 +87,7 @@ def measured_workload(
         limits=Resources(record.limits),
         enforced=Resources(record.limits),
         cgroup=record.cgroup,
+        cpus=_cpus(name, record),
         peak=Resources(record.peak),
     )
 

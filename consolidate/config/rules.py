@@ -67,13 +67,21 @@ class RuleReader:
         return rule
 
     def _subjects(self, entry: RuleSection, path: tuple[str | int, ...]) -> tuple[str, ...]:
+        return self.workloads_of(entry.workloads, (*path, "workloads"), f"rule {entry.name!r}: ")
+
+    def workloads_of(self, patterns: Sequence[str], path: tuple[str | int, ...], whose: str = "") -> tuple[str, ...]:
+        """Names of the workloads that a list of patterns means, which stands at a path of the document.
+
+        Raises:
+            InputError: where a pattern matches nothing.
+
+        """
         found: dict[str, None] = {}
-        for number, pattern in enumerate(entry.workloads):
+        for number, pattern in enumerate(patterns):
             matched = _select_workloads(pattern, self.workloads)
             if not matched:
                 hint = did_you_mean(pattern, self.workloads)
-                problem = f"rule {entry.name!r}: no workload matches {pattern!r}; {hint}"
-                raise self.fail([*path, "workloads", number], problem)
+                raise self.fail([*path, number], f"{whose}no workload matches {pattern!r}; {hint}")
             found |= dict.fromkeys(matched)
         return tuple(found)
 

@@ -232,6 +232,12 @@ class PolicySection(Section):
     min_coverage: float | None = Field(default=None, ge=0, le=1)
     electricity_per_kwh: float = Field(default=Policy.electricity_per_kwh, ge=0)
     currency: str = Policy.currency
+    latency_critical: list[str] = Field(default_factory=list)
+    """Workloads, as rules name them, that get a share of the CPU and no quota."""
+    exclusive: list[str] = Field(default_factory=list)
+    """Workloads that get whole cores of their own."""
+    memory_high: list[str] = Field(default_factory=list)
+    """Workloads that may be reclaimed before they reach their limit, where that is safe."""
     moves_per_host: int = Field(default=Policy.moves_per_host, ge=1)
 
     def policy(self) -> Policy:

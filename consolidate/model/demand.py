@@ -15,6 +15,18 @@ SLOT_COUNTS = (1, 24, 168)
 """Profiles are flat, by hour of the day or by hour of the week (0 = Monday 00:00 UTC)."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Figures of a workload's whole history, without margin; None where nobody measured it."""
+
+    typical_memory_bytes: int | None = None
+    """Half of the time it had less in use."""
+    page_cache_bytes: int | None = None
+    """Half of the time it had less in the page cache, which can be dropped."""
+    most_pids: int | None = None
+    """Most processes and threads at once."""
+
+
 @dataclass(frozen=True, eq=False)
 class Demand:
     """What must be reserved for a workload, as measured where it runs now."""
@@ -35,6 +47,8 @@ class Demand:
     ``stated`` (in the fleet file)."""
     isolation: Isolation | None = None
     """What it was measured in, whose cost it therefore holds; None is what the workload has now."""
+    seen: Seen = Seen()
+    """What its limits are chosen from besides; it takes no room in a plan."""
 
     def __post_init__(self) -> None:
         """Refuse profiles that cannot be laid beside each other, and negative amounts."""

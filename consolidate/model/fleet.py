@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from collectors.topology import Topology
 from consolidate.model.resources import NOTHING, Resources
 from consolidate.model.rules import Rule
 
@@ -145,6 +146,8 @@ class Host:
     """Share of the capacity that no plan may use."""
     on: bool = True
     """Powered on today; a host that is off can be started."""
+    topology: Topology = field(default_factory=Topology)
+    """Nodes, cores and caches; empty where nobody looked."""
 
     @property
     def allocatable(self) -> Resources:
@@ -186,6 +189,8 @@ class Workload:
     """Greatest use as a source sums it up that keeps no series: its size where nothing was measured."""
     cgroup: str = ""
     """Path of its control group below the hierarchy's root, where it has one."""
+    cpus: str = ""
+    """Processors that its control group is kept to today, as the kernel lists them; empty where it is not."""
 
 
 @dataclass(frozen=True)

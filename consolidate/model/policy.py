@@ -100,6 +100,18 @@ SIZING_POLICIES: Mapping[str, SizingPolicy] = {
 
 
 @dataclass(frozen=True)
+class PartitionPolicy:
+    """Whose limits are chosen otherwise than the rest's; workloads by name."""
+
+    latency_critical: frozenset[str] = frozenset()
+    """A share of the CPU and no quota, no swap: what must answer at once is never stopped by a clock."""
+    exclusive: frozenset[str] = frozenset()
+    """Whole cores of their own."""
+    memory_high: frozenset[str] = frozenset()
+    """Reclaimed before they reach their limit, where that is safe."""
+
+
+@dataclass(frozen=True)
 class Policy:
     """Sizing, objective and the prices that turn a plan into money."""
 
@@ -109,3 +121,4 @@ class Policy:
     currency: str = "EUR"
     moves_per_host: int = 4
     """Moves that one host takes part in at a time."""
+    partition: PartitionPolicy = PartitionPolicy()

@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 
 from consolidate.errors import InfeasibleError
 from consolidate.model.demand import Demand, Demands, Unknown
-from consolidate.model.fleet import Fleet, Host, Isolation, Workload
-from consolidate.model.isolation import VIRTUAL, cost_of, demand_on, explain_isolation
+from consolidate.model.fleet import Fleet, Host
+from consolidate.model.isolation import explain_isolation
 from consolidate.model.placement import Placement, current_placement
 from consolidate.model.policy import Policy
 from consolidate.plan.basis import basis
 from consolidate.plan.moves import Schedule, schedule_moves
+from consolidate.plan.partition import choose_partitions
 from consolidate.plan.plan import (
     VERSION,
     HostPlan,
     HostState,
-    Limits,
     Move,
-    Partition,
     Plan,
     Proof,
     Refusal,
@@ -33,11 +32,6 @@ from consolidate.plan.pricing import host_watts, mean_cpu_milli, totals
 from consolidate.plan.reasons import Reasons
 from consolidate.solve.loads import Needs
 from consolidate.solve.solve import Result
-
-PAGE_BYTES = 65_536
-"""The largest page of the kernels in use: a limit that is a multiple reads back as it was written."""
-LEAST_CPU_LIMIT_MILLI = 100
-"""An idle service still gets a tenth of a core: a tighter quota would stall its every wake-up."""
 
 
 def build_plan(
@@ -80,7 +74,7 @@ def build_plan(
         ),
         placed=_placed(fleet, result.placement),
         moves=_moves(fleet, result.placement, schedule),
-        partitions=_partitions(fleet, demands, result.placement),
+        partitions=choose_partitions(fleet, demands, result.placement, policy.partition),
         hosts=_hosts(needs, before, result.placement, reasons),
         refusals=_refusals(fleet, demands),
         basis=(*basis(fleet, demands, policy), *notes),
@@ -150,60 +144,6 @@ def _moves(fleet: Fleet, placement: Placement, schedule: Schedule) -> tuple[Move
             )
         )
     return tuple(moves)
-
-
-def _partitions(fleet: Fleet, demands: Demands, placement: Placement) -> tuple[Partition, ...]:
-    """Limits of every workload whose demand is known and that has, or will have, walls of its own."""
-    hosts = {host.name: host for host in fleet.hosts}
-    partitions = []
-    for workload in fleet.workloads:
-        assignment, demand = placement.assignments.get(workload.name), demands[workload.name]
-        if assignment is None or not isinstance(demand, Demand):
-            continue
-        if assignment.isolation is Isolation.NATIVE and not workload.cgroup:
-            continue
-        partitions.append(_partition(fleet, workload, demand, assignment.isolation, hosts[assignment.host]))
-    return tuple(partitions)
-
-
-def _partition(fleet: Fleet, workload: Workload, demand: Demand, isolation: Isolation, host: Host) -> Partition:
-    names = ("cpu_milli", "memory_bytes")
-    cpu, memory = demand_on(fleet, workload, demand, isolation, names, demand.slots).max(axis=1).tolist()
-    # What is packed is a quantile; what is limited must leave room for the highest that was seen.
-    permille, _ = cost_of(fleet, workload, demand, isolation, "cpu_milli")
-    highest = max(cpu, demand.highest_cpu_milli * (1000 + permille) // 1000)
-    cpu_milli = max(LEAST_CPU_LIMIT_MILLI, -(-int(highest * 1000) // int(host.cpu_rating * 1000)))
-    memory_bytes = -(-int(memory) // PAGE_BYTES) * PAGE_BYTES
-    stays = workload.host == host.name
-    return Partition(
-        workload=workload.name,
-        host=host.name,
-        isolation=isolation.value,
-        # A cgroup is kept where the workload stays; elsewhere whoever starts it names one.
-        cgroup=workload.cgroup if stays else "",
-        before=Limits(
-            workload.enforced.amounts.get("cpu_milli") if stays else None,
-            workload.enforced.amounts.get("memory_bytes") if stays else None,
-        ),
-        after=Limits(cpu_milli, memory_bytes),
-        cpu_weight=min(10_000, max(1, round(cpu / host.cpu_rating / 10))),
-        reason=_sized_by(demand)
-        + (
-            " and the virtual machine's overhead"
-            if isolation in VIRTUAL and isolation is not workload.isolation
-            else ""
-        ),
-    )
-
-
-def _sized_by(demand: Demand) -> str:
-    """Where a partition's size comes from."""
-    match demand.source:
-        case "limit":
-            return "limit: too little was measured to go below it"
-        case "summary":
-            return "summary: the greatest use that its source tells, with margin"
-    return f"{demand.source}: peak of {demand.days:.1f} days with margin"
 
 
 def _hosts(needs: Needs, before: Placement, after: Placement, reasons: Reasons) -> tuple[HostPlan, ...]:

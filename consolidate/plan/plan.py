@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -34,11 +35,27 @@ class Move:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a control group. Absent means unlimited."""
+    """What a partition may take and is protected in. Absent means unlimited, unprotected or unrestricted."""
 
     cpu_milli: int | None = None
     """In cores of the host it is enforced on."""
     memory_bytes: int | None = None
+    cpu_burst_milli: int | None = None
+    """Quota that was not used and may be carried over (``cpu.max.burst``)."""
+    memory_low_bytes: int | None = None
+    """Kept from being reclaimed while others can give."""
+    memory_high_bytes: int | None = None
+    """Throttled and reclaimed above this."""
+    swap_bytes: int | None = None
+    disk_read_bytes_per_s: int | None = None
+    disk_write_bytes_per_s: int | None = None
+    io_weight: int | None = None
+    """Share of the disks under contention, 1 to 10000."""
+    pids: int | None = None
+    cpus: str | None = None
+    """CPUs it runs on, as the kernel lists them: ``0-3,8``."""
+    memory_nodes: str | None = None
+    """NUMA nodes its memory comes from, in the same form."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +161,11 @@ class Plan:
     unmeasured: tuple[str, ...]
     """Dimensions that hosts limit and nobody measured: not checked."""
 
+    @cached_property
+    def _digest(self) -> str:
+        """Taken once: many hosts ask for it, and a plan for a thousand of them takes a while to write down."""
+        return digest(asdict(self))
+
     @property
     def waves(self) -> int:
         """Number of waves."""
@@ -177,7 +199,7 @@ def digest(document: object) -> str:
 
 def plan_digest(plan: Plan) -> str:
     """Digest that names a plan."""
-    return digest(asdict(plan))
+    return plan._digest
 
 
 def dump_plan(plan: Plan) -> str:

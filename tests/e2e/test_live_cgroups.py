@@ -2,117 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from collectors.cgroup import Hierarchies, find_hierarchies
+from tests.support.cgroups import BURN, HOG, HUNGRY, IDLE, STEADY, Groups, real_groups
 from tests.support.cli import consolidate
 
 pytestmark = pytest.mark.kernel
-
-STEADY = "import time\nwhile True:\n t = time.time()\n while time.time() - t < .03: pass\n time.sleep(.07)"
-HUNGRY = "import time\nx = bytearray(48 << 20)\n" + STEADY.removeprefix("import time\n")
-IDLE = "import time\ntime.sleep(1000)"
-BURN = "while True: pass"
-HOG = "x = []\nwhile True: x.append(bytearray(1 << 20))"
-
-
-@dataclass
-class Groups:
-    """Three control groups of our own, below a parent at the hierarchies' roots."""
-
-    mounts: dict[str, Path]
-    parent: str
-    version: int
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def path(self, controller: str, group: str) -> Path:
-        return self.mounts[controller] / self.parent / group
-
-    def run(self, group: str, code: str) -> subprocess.Popen[bytes]:
-        """Start Python code inside a group, from its first instruction on."""
-        places = [str(self.path(controller, group) / "cgroup.procs") for controller in self.mounts]
-        enter = "".join(f"open({place!r}, 'w').write(str(os.getpid()))\n" for place in dict.fromkeys(places))
-        process = subprocess.Popen([sys.executable, "-c", f"import os\n{enter}{code}"])
-        self.processes.append(process)
-        return process
-
-    def number(self, controller: str, group: str, file: str, key: str = "") -> int:
-        """A number in a kernel file, or behind a key in it."""
-        text = (self.path(controller, group) / file).read_text()
-        return int(dict(line.split() for line in text.splitlines())[key] if key else text)
-
-    def limits(self) -> dict[str, bytes]:
-        """Every limit file that we may write, to the byte."""
-        names = ["cpu.max", "cpu.weight", "memory.max", "cpu.cfs_quota_us", "cpu.shares", "memory.limit_in_bytes"]
-        paths = {self.path(c, g) / n for c in self.mounts for g in ("steady", "hungry", "idle") for n in names}
-        return {str(path): path.read_bytes() for path in sorted(paths) if path.exists()}
 
 
 @pytest.fixture(scope="module")
 def groups() -> Iterator[Groups]:
     if os.geteuid() != 0:
         pytest.skip("needs root: it makes control groups of its own on this machine")
-    hierarchies = find_hierarchies(Path("/"))
-    mounts, version = _mounts(hierarchies)
-    made = Groups(mounts, f"consolidate-test-{os.getpid()}", version)
-    tops = {mounts[controller] / made.parent for controller in mounts}
-    try:
-        for top in tops:
-            top.mkdir()
-            if version == 2:
-                (top / "cgroup.subtree_control").write_text("+cpu +memory")
-            for group in ("steady", "hungry", "idle"):
-                (top / group).mkdir()
+    with real_groups("steady", "hungry", "idle") as made:
         made.run("steady", STEADY)
         made.run("hungry", HUNGRY)
         made.run("idle", IDLE)
         yield made
-    finally:
-        for process in made.processes:
-            process.kill()
-            process.wait()
-        _remove(tops)
-
-
-def _mounts(hierarchies: Hierarchies) -> tuple[dict[str, Path], int]:
-    if {"cpu", "memory"} <= hierarchies.v1.keys():
-        return {name: hierarchies.v1[name] for name in ("cpu", "cpuacct", "memory")}, 1
-    assert hierarchies.v2 is not None, "no cpu and memory controllers are mounted here"
-    return {"cpu": hierarchies.v2, "memory": hierarchies.v2}, 2
-
-
-def _remove(tops: set[Path]) -> None:
-    for top in tops:
-        for _ in range(50):  # a killed process leaves its group a moment later
-            with contextlib.suppress(OSError):
-                for child in [*top.iterdir(), top]:
-                    if child.is_dir():
-                        child.rmdir()
-            if not top.exists():
-                break
-            time.sleep(0.1)
-
-
-def cpu_s(groups: Groups, group: str) -> float:
-    if groups.version == 1:
-        return groups.number("cpuacct", group, "cpuacct.usage") / 1e9
-    return groups.number("cpu", group, "cpu.stat", "usage_usec") / 1e6
-
-
-def oom_kills(groups: Groups, group: str) -> int:
-    file = "memory.oom_control" if groups.version == 1 else "memory.events"
-    return groups.number("memory", group, file, "oom_kill")
 
 
 def test_measured_planned_enforced_checked_and_taken_back(groups: Groups, tmp_path: Path) -> None:
@@ -137,7 +50,7 @@ def test_measured_planned_enforced_checked_and_taken_back(groups: Groups, tmp_pa
     _memory_limit_bites(groups)
     _drift_is_found(groups, here)
 
-    back = consolidate("rollback", *state)
+    back = consolidate("rollback", "--host", "here", *state)
     assert back.code == 0, back.out + back.err
     assert groups.limits() == before, "rollback is the identity, to the byte"
 
@@ -166,20 +79,20 @@ def _plan(groups: Groups, tmp_path: Path) -> None:
 def _cpu_limit_bites(groups: Groups, cpu_milli: int) -> None:
     groups.run("steady", BURN)
     time.sleep(0.5)
-    began, used = time.monotonic(), cpu_s(groups, "steady")
+    began, used = time.monotonic(), groups.cpu_s("steady")
     throttled = groups.number("cpu", "steady", "cpu.stat", "nr_throttled")
     time.sleep(3)
-    elapsed, used = time.monotonic() - began, cpu_s(groups, "steady") - used
+    elapsed, used = time.monotonic() - began, groups.cpu_s("steady") - used
     # Only an upper bound: on a busy machine a group may get less. One period's quota may be pending at either end.
     assert used <= cpu_milli / 1000 * (elapsed + 0.2)
     assert groups.number("cpu", "steady", "cpu.stat", "nr_throttled") > throttled
 
 
 def _memory_limit_bites(groups: Groups) -> None:
-    kills = oom_kills(groups, "hungry")
+    kills = groups.oom_kills("hungry")
     hog = groups.run("hungry", HOG)
     assert hog.wait(timeout=60) == -signal.SIGKILL
-    assert oom_kills(groups, "hungry") > kills
+    assert groups.oom_kills("hungry") > kills
 
 
 def _drift_is_found(groups: Groups, here: tuple[object, ...]) -> None:

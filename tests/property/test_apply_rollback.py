@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consolidate.apply import Files, Journal, apply_changes, prepare, rollback
+from consolidate.apply import LocalMachine, Outcome, Records, apply_changes, prepare, rollback
 from consolidate.errors import ApplyError
 from consolidate.plan.plan import Plan
 from tests.support.hosts import contents, make_host, partition, plan_of
@@ -19,11 +19,11 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-class Flaky(Files):
+class Flaky(LocalMachine):
     """Ends or is refused at one write."""
 
     def __init__(self, root: Path, at: int, how: str) -> None:
-        super().__init__(root)
+        super().__init__("here", root)
         self.left, self.how = at, how
 
     def write(self, path: str, text: str) -> None:
@@ -36,6 +36,10 @@ class Flaky(Files):
         super().write(path, text)
         if self.left == 0 and self.how == "killed after":
             raise Killed
+
+
+def applied(plan: Plan, machine: LocalMachine, records: Records) -> list[Outcome]:
+    return apply_changes(plan, machine, prepare(plan, machine, records), records)
 
 
 @st.composite
@@ -68,17 +72,17 @@ def test_whatever_happens_on_the_way_everything_can_be_taken_back(case, at, how)
     with tempfile.TemporaryDirectory() as scratch:
         root = make_host(Path(scratch) / "root", version, groups)
         before = {path: text.rstrip(b"\n") for path, text in contents(root).items()}
-        journal = Journal(Path(scratch) / "journal.jsonl")
+        records = Records(Path(scratch) / "state", "here")
         files = Flaky(root, 0 if how == "never" else at, how)
         try:
-            outcomes = apply_changes(plan, "here", prepare(plan, "here", files), files, journal, lambda: 0.0)
+            outcomes = applied(plan, files, records)
         except Killed:
             outcomes = None
         if outcomes is not None and any(outcome.status == "failed" for outcome in outcomes):
             assert {p: t.rstrip(b"\n") for p, t in contents(root).items()} == before, "a failure undoes itself"
-        rollback(journal, Files(root), lambda: 0.0)
+        rollback(LocalMachine("here", root), records)
         assert {p: t.rstrip(b"\n") for p, t in contents(root).items()} == before
-        assert journal.open_entries() == []
+        assert records.journal.open_entries() == []
 
 
 @given(cases(), st.integers(1, 14))
@@ -88,13 +92,13 @@ def test_an_apply_that_was_killed_is_finished_by_the_next_and_then_taken_back(ca
     with tempfile.TemporaryDirectory() as scratch:
         root = make_host(Path(scratch) / "root", version, groups)
         before = {path: text.rstrip(b"\n") for path, text in contents(root).items()}
-        journal = Journal(Path(scratch) / "journal.jsonl")
+        records = Records(Path(scratch) / "state", "here")
         flaky = Flaky(root, at, "killed after")
         with contextlib.suppress(Killed):
-            apply_changes(plan, "here", prepare(plan, "here", flaky), flaky, journal, lambda: 0.0)
-        files = Files(root)
-        outcomes = apply_changes(plan, "here", prepare(plan, "here", files), files, journal, lambda: 0.0)
+            applied(plan, flaky, records)
+        files = LocalMachine("here", root)
+        outcomes = applied(plan, files, records)
         assert {outcome.status for outcome in outcomes} <= {"done", "unchanged"}
-        assert not any(change.needed for change in prepare(plan, "here", files).changes), "applied twice: no changes"
-        rollback(journal, files, lambda: 0.0)
+        assert not any(change.needed for change in prepare(plan, files, records).changes), "applied twice: no changes"
+        rollback(files, records)
         assert {p: t.rstrip(b"\n") for p, t in contents(root).items()} == before

@@ -1,29 +1,30 @@
-"""Kernel files below a root: the only place of the package that touches a host."""
+"""The host that we run on, or a directory that looks like one."""
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+from consolidate.apply.machine import GONE, refusal
 from consolidate.errors import ApplyError
 
-_GONE = (errno.ENOENT, errno.ENODEV, errno.ENOTDIR)
-"""A control group that has ended; every other error means that we cannot tell."""
 
-
-class Files:
+class LocalMachine:
     """Reads and writes below a root directory, ``/`` for this host."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, name: str, root: Path = Path("/")) -> None:
         """Remember the root.
 
         Raises:
             ApplyError: where it does not look like a host, so that everything would seem to be gone.
 
         """
+        self.name = name
         self.root = root.resolve()
+        self.place = str(self.root)
         if not (self.root / "proc").is_dir():
             raise ApplyError(f"{root}: no proc directory below it; give a directory that looks like a host's /")
 
@@ -37,11 +38,15 @@ class Files:
         try:
             return (self.root / path).read_text(encoding="utf-8").rstrip("\n")
         except OSError as error:
-            if error.errno in _GONE:
+            if error.errno in GONE:
                 return None
             raise ApplyError(f"/{path}: cannot be read ({error.strerror}); run with the rights to read it") from None
         except UnicodeDecodeError:
             raise ApplyError(f"/{path}: holds no text; it is no kernel file") from None
+
+    def read_many(self, paths: Sequence[str]) -> list[str | None]:
+        """The same for several files."""
+        return [self.read(path) for path in paths]
 
     def write(self, path: str, text: str) -> None:
         """Write in one system call and check it; never through a symbolic link.
@@ -50,17 +55,19 @@ class Files:
             ApplyError: with the kernel's reason. A buffered write would swallow EBUSY and EINVAL on closing.
 
         """
+        content = text.encode()
         try:
             # Not truncated first: a kill in between would leave a plain file empty, and a kernel file needs none of it.
             descriptor = os.open(self.root / path, os.O_WRONLY | os.O_NOFOLLOW)
             try:
-                os.write(descriptor, text.encode())
-                if stat.S_ISREG(os.fstat(descriptor).st_mode) and os.fstat(descriptor).st_size > len(text.encode()):
-                    os.ftruncate(descriptor, len(text.encode()))
+                os.write(descriptor, content)
+                found = os.fstat(descriptor)
+                if stat.S_ISREG(found.st_mode) and found.st_size > len(content):
+                    os.ftruncate(descriptor, len(content))
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise ApplyError(f"/{path}: the kernel refused {text!r} ({error.strerror})") from None
+            raise refusal(path, text, error.errno or 0) from None
 
     def inode(self, path: str) -> int | None:
         """Identity of a directory, which a group created anew does not share."""
@@ -73,6 +80,29 @@ class Files:
         """Whether a directory is there."""
         return (self.root / path).is_dir()
 
-    def is_below(self, path: str, mount: Path) -> bool:
+    def is_below(self, path: str, mount: str) -> bool:
         """Whether a path really lies below a mount point, all links followed."""
-        return (self.root / path).resolve().is_relative_to(mount.resolve())
+        return (self.root / path).resolve().is_relative_to((self.root / mount).resolve())
+
+    def run(self, arguments: Sequence[str], stdin: str = "", timeout_s: float = 60.0) -> str:
+        """Standard output of a command, which concerns the running host whatever the root is.
+
+        Raises:
+            ApplyError: where it is not there, fails or takes too long, with its last words.
+
+        """
+        command = " ".join(arguments)
+        try:
+            done = subprocess.run(
+                list(arguments), input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
+            )
+        except FileNotFoundError:
+            raise ApplyError(f"{arguments[0]}: not installed on {self.name}; install it, or plan without it") from None
+        except OSError as error:
+            raise ApplyError(f"{command}: cannot be run ({error.strerror}); check its rights") from None
+        except subprocess.TimeoutExpired:
+            raise ApplyError(f"{command}: no answer within {timeout_s:g} s; see whether its daemon runs") from None
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise ApplyError(f"{command}: {lines[-1]}; run it by hand to see more")
+        return done.stdout

@@ -1,0 +1,1 @@
+"""What enforces a partition on a host: one file each."""

@@ -39,6 +39,8 @@ class Preparation:
     refused: tuple[Refused, ...] = ()
     canary: str | None = None
     """Workload that is written first."""
+    notes: tuple[str, ...] = ()
+    """What its backends have to say of workloads, such as that a limit will not last."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def prepare(
     groups = {partition.workload: partition.cgroup for partition in named}
     changes = [change for one in found for change in one.changes]
     ordered = in_order(changes, groups, canary, lambda change, text: by_workload[change.workload].limit(change, text))
-    return Preparation(ordered, waiting, (*refused, *held), canary)
+    notes = tuple(one.observed.note for one in found if one.observed.note)
+    return Preparation(ordered, waiting, (*refused, *held), canary, notes)
 
 
 def status(plan: Plan, machine: Machine, backends: Sequence[Backend] = BACKENDS) -> Status:

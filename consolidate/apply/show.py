@@ -25,7 +25,8 @@ def preparation_text(preparation: Preparation) -> str:
         lines.append(f"{len(needed)} keys to write; nothing was written. Add --yes to apply.")
     else:
         lines.append(_as_planned("No changes", preparation.changes))
-    return "\n".join([*lines, *_refused(preparation.refused), *_waiting(preparation.waiting)]) + "\n"
+    notes = [f"! {printable(note)}" for note in preparation.notes]
+    return "\n".join([*lines, *notes, *_refused(preparation.refused), *_waiting(preparation.waiting)]) + "\n"
 
 
 def outcomes_text(outcomes: Sequence[Outcome]) -> str:

@@ -300,8 +300,10 @@ def test_a_daemon_that_is_gone_is_a_sentence_and_the_journal_is_intact(bench: Be
     plan = plan_of(bench.partition(WEB, Limits(400)))
     assert statuses(bench.apply(plan)) <= {"done", "unchanged"}
     entries = bench.records.journal.open_entries()
+    known = plan_of(replace(plan.partitions[0], cgroup="machine/qemu-1-web1.libvirt-qemu"))
     bench.daemon.kill()  # the last test: it does not come back
     with pytest.raises(ApplyError, match=r"Failed to connect|cannot connect|onnection refused"):
-        prepare(plan, bench.machine, bench.records, backends=[bench.backend])
+        prepare(known, bench.machine, bench.records, backends=[bench.backend])
+    assert prepare(plan, bench.machine, bench.records, backends=[bench.backend]).waiting == (f"here:{WEB}",)
     assert statuses(bench.take_back()) == {"failed"}
     assert bench.records.journal.open_entries() == entries

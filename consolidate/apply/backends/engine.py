@@ -110,10 +110,15 @@ class EngineBackend:
         """Whether this engine has the container.
 
         Raises:
-            ApplyError: where the engine is installed and does not answer.
+            ApplyError: where the engine does not answer and the partition's group is a container's of its.
 
         """
-        return self._find(machine, partition) is not None
+        try:
+            return self._find(machine, partition) is not None
+        except ApplyError:
+            if partition.cgroup:
+                raise
+            return False  # what is still to come here need not come to this engine
 
     def observe(self, machine: Machine, partition: Partition) -> Observation | None:
         """The running container and what the kernel holds for it; None where it does not run here."""

@@ -31,7 +31,7 @@ _FACTS = {
     "balloon.rss": plan.RESIDENT,
     "vcpu.current": virsh.VCPUS,
 }
-_PATIENCE, _STILL, _PAUSE_S = 120, 6, 0.5
+_PATIENCE, _STILL, _PAUSE_S = 120, 4, 0.5
 """A guest gives memory back page by page: how often it is looked at, how often alike to stand still, how long between.
 An emulated one gave 112 MiB back in 4 s."""
 
@@ -68,11 +68,18 @@ class LibvirtBackend:
         """Whether this daemon has the domain.
 
         Raises:
-            ApplyError: where virsh is installed and the daemon does not answer.
+            ApplyError: where the daemon does not answer and the partition's group is a domain's.
 
         """
         is_virtual = partition.isolation in _VIRTUAL or group_kind(partition.cgroup) == "vm"
-        return is_virtual and self._is_installed(machine) and self._find(machine, partition.workload) is not None
+        if not is_virtual or not self._is_installed(machine):
+            return False
+        try:
+            return self._find(machine, partition.workload) is not None
+        except ApplyError:
+            if partition.cgroup:
+                raise
+            return False  # what is still to come here need not come to this daemon
 
     def observe(self, machine: Machine, partition: Partition) -> Observation | None:
         """The running domain and what libvirt and the kernel hold for it; None where it does not run here."""
@@ -85,6 +92,8 @@ class LibvirtBackend:
         in_use, note = None, ""
         if usable is not None:
             in_use = (int(values[virsh.MEMORY]) - int(usable)) * plan.KIB
+            if values[virsh.MEMORY] != plan.balloon_kib(partition.after, values):
+                values[virsh.MEMORY] = self._settled_balloon(machine, domain.uuid)
         elif partition.after.memory_bytes is not None:
             # To take memory from a guest that does not say what it needs may kill what runs in it.
             values.pop(plan.MAXIMUM, None)
@@ -125,10 +134,10 @@ class LibvirtBackend:
                 f"virsh setvcpus {domain.name} {value} --config"
             )
         self._set(machine, change, value)
-        if change.key == virsh.MEMORY and self._settled_balloon(machine, change, value) != value:
+        if change.key == virsh.MEMORY and self._settled_balloon(machine, change.subject, value) != value:
             # The driver knows what was and what is wanted, not what lies between.
             self._set(machine, change, change.now)
-            back = self._settled_balloon(machine, change, change.now)
+            back = self._settled_balloon(machine, change.subject, change.now)
             raise ApplyError(
                 f"{change.workload}: its guest does not come to {value} KiB within {_PATIENCE * _PAUSE_S:.0f} s and is "
                 f"back at {back} KiB; it needs more than was measured, or its balloon driver is missing"
@@ -140,8 +149,8 @@ class LibvirtBackend:
         if domain is None:
             return None
         facts = self._facts(machine, domain)
-        if change.key == virsh.MEMORY and facts.get(change.key) not in (change.now, change.wanted):
-            return self._settled_balloon(machine, change)  # an apply that was killed may have left it on its way
+        if change.key == virsh.MEMORY and facts.get(change.key) != change.wanted:
+            return self._settled_balloon(machine, domain.uuid)
         if change.key in facts:
             return facts[change.key]
         return self._ask(machine, domain.uuid, [virsh.command_of(change.key)]).get(change.key)
@@ -194,11 +203,14 @@ class LibvirtBackend:
     def _set(self, machine: Machine, change: Change, value: str) -> None:
         machine.run([*self._virsh, *virsh.setting(change.key, value, change.subject)])
 
-    def _settled_balloon(self, machine: Machine, change: Change, wanted: str = "") -> str:
-        """Its size in KiB once it is what was wanted, or has stood still for a while."""
+    def _settled_balloon(self, machine: Machine, uuid: str, wanted: str = "") -> str:
+        """Its size in KiB once it is what was wanted, or has stood still for a while.
+
+        Nobody but QEMU knows where a balloon is going, and an apply that was killed may have left it on its way.
+        """
         seen: list[str] = []
         for _ in range(_PATIENCE):
-            text = machine.run([*self._virsh, "domstats", "--raw", "--balloon", change.subject])
+            text = machine.run([*self._virsh, "domstats", "--raw", "--balloon", uuid])
             seen.append(next((line.partition("=")[2] for line in text.splitlines() if "balloon.current=" in line), ""))
             if seen[-1] == wanted or (not wanted and len(seen) >= _STILL and len(set(seen[-_STILL:])) == 1):
                 break

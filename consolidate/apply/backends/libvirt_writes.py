@@ -85,6 +85,11 @@ def steps(partition: Partition, values: Values) -> Iterator[Step]:
     yield from _set_steps(partition, values)
 
 
+def balloon_kib(after: Limits, values: Values) -> str:
+    """Size of the balloon that limits ask for; what it is where they ask for none."""
+    return values[MEMORY] if after.memory_bytes is None else str(min(after.memory_bytes // KIB, int(values[MAXIMUM])))
+
+
 def _memory_steps(partition: Partition, values: Values) -> Iterator[Step]:
     """The balloon up to what the guest can have at most; only beyond that a wall around the emulator.
 
@@ -93,7 +98,7 @@ def _memory_steps(partition: Partition, values: Values) -> Iterator[Step]:
     if partition.after.memory_bytes is None or MAXIMUM not in values:
         return
     wanted, most = partition.after.memory_bytes // KIB, int(values[MAXIMUM])
-    balloon = (MEMORY, str(min(wanted, most)))
+    balloon = (MEMORY, balloon_kib(partition.after, values))
     if wanted <= most:
         yield balloon
         return

@@ -20,12 +20,14 @@ from consolidate.apply import (
     rollback,
     status,
 )
+from consolidate.apply.backends.backend import Observation
 from consolidate.apply.backends.cgroup import CgroupBackend
 from consolidate.apply.keys import quota_us
+from consolidate.apply.machine import Machine
 from consolidate.apply.records import hosts_with_writes
 from consolidate.apply.show import outcomes_text, preparation_text, status_text, to_json
 from consolidate.errors import ApplyError, StalePlanError
-from consolidate.plan.plan import Limits, Plan
+from consolidate.plan.plan import Limits, Partition, Plan
 from tests.support.hosts import UNLIMITED_V1, contents, make_host, partition, plan_of
 
 MIB = 1024**2
@@ -384,3 +386,18 @@ def test_a_command_that_fails_is_told_in_a_sentence(tmp_path: Path) -> None:
             machine.run(command)
     with pytest.raises(ApplyError, match=r"no answer within 0\.1 s"):
         machine.run(["sleep", "5"], timeout_s=0.1)
+
+
+class Talkative(CgroupBackend):
+    """Has something to say of every workload."""
+
+    def observe(self, machine: Machine, partition: Partition) -> Observation | None:
+        found = super().observe(machine, partition)
+        return replace(found, note=f"{partition.workload} is made anew by somebody else") if found else None
+
+
+def test_what_a_backend_has_to_say_is_shown_before_anything_is_written(tmp_path: Path) -> None:
+    root = make_host(tmp_path / "root", 2, GROUPS)
+    found = prepare(PLAN, LocalMachine("here", root), backends=(Talkative(),))
+    assert found.notes == ("web is made anew by somebody else", "db is made anew by somebody else")
+    assert "! web is made anew by somebody else" in preparation_text(found)

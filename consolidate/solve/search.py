@@ -113,14 +113,6 @@ def steps_of(arrays: Arrays, patience: int) -> int:
     return patience * min(_STEPS_PER_ITEM * len(arrays.size), _MOST_STEPS)
 
 
-def held(arrays: Arrays, floors: Floors) -> NDArray[np.bool_]:
-    """Hosts that any of the floors is about, shape (H,)."""
-    hosts = np.zeros(len(arrays.cost), dtype=np.bool_)
-    for floor in floors:
-        hosts[floor.hosts] = True
-    return hosts
-
-
 def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors: Floors, progress: Progress) -> None:
     """Close further hosts of a complete state by way of overfull ones, until that fails or the floor is met.
 
@@ -130,7 +122,10 @@ def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors
     """
     states = [empty_state(arrays) for _ in range(TRIES)]
     patient = steps_of(arrays, patience)
-    for steps, walled in ((patient // _HASTE, np.zeros_like(arrays.forced)), (patient, held(arrays, floors[1:]))):
+    tight = np.zeros_like(arrays.forced)
+    for floor in floors[1:]:
+        tight[floor.hosts] = True
+    for steps, walled in ((patient // _HASTE, np.zeros_like(tight)), (patient, tight)):
         while cost_of(arrays, state) > floors[0].cost:
             tries = []
             for trial, (closing, opening) in zip(states, _squeezes(arrays, state, floors), strict=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from consolidate.solve.exhaust import Budget, Placements, Verdict
 from consolidate.solve.failover import unrecovered
 from consolidate.solve.kernels import State
 from consolidate.solve.loads import Needs
-from consolidate.solve.presolve import components, join, restrict, tighten
+from consolidate.solve.presolve import Component, components, join, restrict, tighten
 from consolidate.solve.problem import Arrays, Problem, compile_problem
 from consolidate.solve.search import (
     Floor,
@@ -158,19 +158,11 @@ def _solve_once(
     for one, confined, bound in zip(alone, captives, bounds, strict=True):
         floors = [Floor(np.arange(len(one.hosts)), bound.cost), *(Floor(few.hosts, few.cost) for few in confined)]
         searched.append(_search(one, confined, floors, seed, effort, progress, squeezing=known is None))
-    placements = [current_placement(fleet)]
-    for rank in range(max(len(one.ends) for one in searched)):
-        ends = [one.ends[min(rank, len(one.ends) - 1)] for one in searched if one.ends]
-        if len(ends) == len(searched):
-            host_of = join(problem, list(zip(separate, ends, strict=True)))
-            placements.append(problem.placement(host_of))
-            if rank == 0 and known is None:
-                floors = [
-                    Floor(one.hosts[few.hosts], few.cost)
-                    for one, own in zip(separate, captives, strict=True)
-                    for few in own
-                ]
-                placements += _with_spare(needs, problem, host_of, floors, effort, seed)
+    found = list(_joined(problem, separate, searched))
+    placements = [current_placement(fleet), *map(problem.placement, found)]
+    if found and known is None:
+        walled = _packed_tightly(problem, separate, captives)
+        placements += _with_spare(needs, problem, found[0], walled, effort, seed)
     placements = [_with_standby(needs, objective, placement) for placement in placements]
     scored = [(evaluate(fleet, demands, placement, objective, needs), placement) for placement in placements]
     score, placement = min(scored, key=lambda one: one[0].key)
@@ -190,6 +182,27 @@ class _Searched:
     """Cost of each start; -1 where it left something unplaced."""
     left: Sequence[str]
     """Workloads without a place where no start found one for all."""
+
+
+def _joined(
+    problem: Problem, separate: Sequence[Component], searched: Sequence[_Searched]
+) -> Iterator[NDArray[np.int64]]:
+    """Host of each item of the whole: the best ends of all components together, then the next best, and so on."""
+    for rank in range(max(len(one.ends) for one in searched)):
+        ends = [one.ends[min(rank, len(one.ends) - 1)] for one in searched if one.ends]
+        if len(ends) == len(searched):
+            yield join(problem, list(zip(separate, ends, strict=True)))
+
+
+def _packed_tightly(
+    problem: Problem, separate: Sequence[Component], captives: Sequence[Sequence[Captives]]
+) -> NDArray[np.bool_]:
+    """Hosts of the whole whose number column generation has proved, shape (H,)."""
+    hosts = np.zeros(len(problem.hosts), dtype=np.bool_)
+    for component, confined in zip(separate, captives, strict=True):
+        for few in confined:
+            hosts[component.hosts[few.hosts]] = True
+    return hosts
 
 
 def _search(
@@ -271,14 +284,14 @@ def _stay(needs: Needs, objective: Objective, seed: int, effort: Effort, bound: 
 
 
 def _with_spare(
-    needs: Needs, problem: Problem, host_of: NDArray[np.int64], floors: Floors, effort: Effort, seed: int
+    needs: Needs, problem: Problem, host_of: NDArray[np.int64], walled: NDArray[np.bool_], effort: Effort, seed: int
 ) -> list[Placement]:
     """A placement that survives every failure on the same hosts, where this one does not and one is found."""
     rules = [rule for rule in needs.fleet.rules if isinstance(rule, FailureReserve)]
     placement = problem.placement(host_of)
     if all(next(unrecovered(rule, needs, placement), None) is None for rule in rules):
         return []
-    spare = keep_spare(problem, rules, host_of, floors, effort.patience, seed)
+    spare = keep_spare(problem, rules, host_of, walled, effort.patience, seed)
     return [] if spare is None else [problem.placement(spare)]
 
 

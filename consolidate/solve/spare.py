@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from consolidate.model.rules import FailureReserve
 from consolidate.solve.kernels import empty_state, place
 from consolidate.solve.problem import Arrays, Problem
-from consolidate.solve.search import TRIES, Floors, Try, first_to_fit, held, settle, steps_of
+from consolidate.solve.search import TRIES, Try, first_to_fit, settle, steps_of
 
 _PATIENCE = 2
 """Times as many steps as for closing a host: there is more to keep."""
@@ -27,19 +27,19 @@ def keep_spare(
     problem: Problem,
     rules: Sequence[FailureReserve],
     host_of: NDArray[np.int64],
-    floors: Floors,
+    walled: NDArray[np.bool_],
     patience: int,
     seed: int,
 ) -> NDArray[np.int64] | None:
     """Host of each item, on the hosts that are on, such that any loss fits on one of them; None where none is found.
 
-    What is found still has to be judged: whether the workloads can run on that host at all is not looked at.
+    ``walled`` hosts, shape (H,), are packed as tightly as can be and never overfull on the way. What is found still has
+    to be judged: whether the workloads can run on that host at all is not looked at.
     """
     arrays = problem.arrays
     on = arrays.forced.copy()
     on[host_of] = True
     members = [_members(problem, rule) for rule in rules]
-    walled = held(arrays, floors)
     candidates = np.flatnonzero(on & ~walled & ~arrays.forced)
     taken = np.bincount(host_of[np.concatenate(members)], minlength=len(on))[candidates]
     room = (arrays.capacity[candidates] * arrays.weight).sum(axis=1)

@@ -116,6 +116,7 @@ def test_a_process_killed_for_want_of_memory_is_counted_under_the_containers_nam
         "greedy", "sh", "-c", "while :; do dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1; done", memory="16m"
     )
     until(lambda: sample().values("greedy")["oom_kills_total"], "the kernel to kill")
+    assert sample().values("greedy")["oom_kills_total"] >= 1
 
 
 def test_a_container_that_ends_for_want_of_memory_and_is_restarted_is_counted(engine: Engine, sample: Sampler) -> None:

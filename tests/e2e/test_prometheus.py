@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import yaml
 
 from consolidate.observe.exporter import METRICS, render_metrics, serve_metrics
+from tests.support.backends.process import ATTEMPTS, DEADLINE_S, eventually, free_port, program
 from tests.unit.observe.observe_examples import (
     DASHBOARDS,
     HOSTILE,
@@ -37,37 +35,6 @@ from tests.unit.observe.observe_examples import (
     rules,
     variable_queries,
 )
-
-DEADLINE_S = 90
-"""Far more than a slow machine needs; nothing waits that long unless something is wrong."""
-ATTEMPTS = 5
-Answer = TypeVar("Answer")
-
-
-def tool(name: str) -> str:
-    """Path of a program that this test cannot do without; in CI its absence is a failure."""
-    path = shutil.which(name)
-    if path is None and os.environ.get("CI") == "true":
-        pytest.fail(f"{name} is not installed; CI needs the package prometheus")
-    if path is None:
-        pytest.skip(f"{name} is not installed; install the package prometheus to run this test")
-    return path
-
-
-def eventually(ask: Callable[[], Answer | None], what: str) -> Answer:
-    """Ask until there is an answer, or fail with what was waited for."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        answer = ask()
-        if answer:
-            return answer
-        time.sleep(0.2)
-    pytest.fail(f"waited {DEADLINE_S} s in vain for {what}")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -139,7 +106,7 @@ def write_config(directory: Path, instance: str) -> Path:
 def process(directory: Path, config: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Prometheus on a loopback port, ended whatever happens."""
     command = [
-        tool("prometheus"),
+        program("prometheus", "prometheus"),
         f"--config.file={config}",
         f"--storage.tsdb.path={directory / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
@@ -182,7 +149,7 @@ def start(stack: ExitStack, directory: Path, instance: str) -> Prometheus:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus that has scraped the example and evaluated every rule on it."""
-    tool("prometheus")
+    program("prometheus", "prometheus")
     with ExitStack() as stack:
         running = start(stack, tmp_path_factory.mktemp("prometheus"), stack.enter_context(exporter()))
         eventually(lambda: running.query("up == 1 and consolidate_up == 1"), "the target to be up")
@@ -254,7 +221,7 @@ def test_a_hostile_host_name_arrives_as_it_is(prometheus: Prometheus) -> None:
 
 def promtool(*arguments: str, stdin: bytes = b"") -> tuple[int, str]:
     """Its exit code and all it says."""
-    command = [tool("promtool"), *arguments]
+    command = [program("promtool", "prometheus"), *arguments]
     done = subprocess.run(
         command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
     )

@@ -168,4 +168,5 @@ def test_a_restricted_helper_does_what_limits_of_units_need_and_nothing_else(ser
 
 
 def test_the_helper_runs_on_hosts_with_python_3_7() -> None:
-    ast.parse(Path(remote.__file__).read_text(), feature_version=(3, 7))
+    program = ast.parse(Path(remote.__file__).read_text(), feature_version=(3, 7))
+    assert program.body

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from consolidate.model.rules import FailureReserve
 from consolidate.solve.failover import unrecovered
 from consolidate.solve.loads import Needs
@@ -11,6 +13,7 @@ from consolidate.solve.spare import keep_spare
 from tests.support.fleets import demands, fleet, host, workload
 
 HOSTS = [host(f"h{index}") for index in range(4)]
+NO_WALLS = np.zeros(len(HOSTS), dtype=np.bool_)
 SURVIVES = FailureReserve("db-survives", ("db0", "db1"))
 FULL = {f"w{index}": (180, 1) for index in range(9)}
 """With the two of the rule they fill two hosts to the last, or three with room for one of the rule's."""
@@ -32,7 +35,7 @@ def test_every_loss_fits_on_the_host_that_keeps_room() -> None:
     problem = compile_problem(needs)
     crowded = problem.arrays.home.copy()
     crowded[:] = [0, 1, 0, 0, 0, 0, 1, 1, 1, 1, 2]  # full, full, and one
-    host_of = keep_spare(problem, [SURVIVES], crowded, [], 200, 1)
+    host_of = keep_spare(problem, [SURVIVES], crowded, NO_WALLS, 200, 1)
     assert host_of is not None
     assert set(host_of.tolist()) == {0, 1, 2}
     assert not list(unrecovered(SURVIVES, needs, problem.placement(host_of)))
@@ -44,4 +47,4 @@ def test_none_is_found_where_the_hosts_that_are_on_are_full() -> None:
     problem = compile_problem(Needs(estate, amounts))
     packed = problem.arrays.home.copy()
     packed[:] = [0, 1, 0, 1]
-    assert keep_spare(problem, [SURVIVES], packed, [], 20, 1) is None
+    assert keep_spare(problem, [SURVIVES], packed, NO_WALLS, 20, 1) is None

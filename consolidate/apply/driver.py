@@ -50,7 +50,7 @@ def apply_changes(
 
     """
     digest = plan_digest(plan)
-    with records.journal.locked():
+    with records.journal.locked(), machine.reserved():
         records.audit("apply", digest)
         outcomes = _Writer(machine, records, digest, clock, backends).write(preparation)
         return _logged(records, "apply", digest, outcomes)
@@ -74,7 +74,7 @@ def rollback(
         ApplyError: where the writes were made elsewhere, or by something that is not there.
 
     """
-    with records.journal.locked():
+    with records.journal.locked(), machine.reserved():
         entries = records.journal.open_entries()
         elsewhere = next((entry.place for entry in entries if entry.place != machine.place), None)
         if elsewhere is not None:

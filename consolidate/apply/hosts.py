@@ -20,7 +20,7 @@ from consolidate.apply.driver import apply_changes, rollback, unfinished
 from consolidate.apply.guard import Guard
 from consolidate.apply.machine import Machine
 from consolidate.apply.records import Outcome, Records
-from consolidate.errors import ConsolidateError, InputError
+from consolidate.errors import ConsolidateError, InputError, StalePlanError
 from consolidate.plan.plan import Plan
 
 Machines = Callable[[str], AbstractContextManager[Machine]]
@@ -64,6 +64,8 @@ class HostOutcome:
     error: str = ""
     found: Preparation | Status | None = None
     """What a look without writing saw."""
+    stale: bool = False
+    """Whether it failed because the plan does not fit it any more."""
 
 
 Progress = Callable[[HostOutcome, int, int], None]
@@ -261,7 +263,7 @@ def _visited(host: str, visit: Visit, clock: Clock) -> HostOutcome:
     try:
         seen = visit(host)
     except ConsolidateError as error:
-        seen = HostOutcome(host, "failed", error=str(error))
+        seen = HostOutcome(host, "failed", error=str(error), stale=isinstance(error, StalePlanError))
     except Exception as error:  # noqa: BLE001  # one host's surprise must not hide what became of the others
         seen = HostOutcome(host, "failed", error=f"unexpected {type(error).__name__}: {error}; please report it")
-    return HostOutcome(host, seen.status, clock() - began, seen.outcomes, seen.error, seen.found)
+    return replace(seen, took_s=clock() - began)

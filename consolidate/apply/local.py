@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from consolidate.apply.machine import GONE, refusal
+from consolidate.apply import remote
+from consolidate.apply.machine import GONE, PATIENCE_S, occupied, refusal
 from consolidate.errors import ApplyError
 
 
@@ -25,6 +27,7 @@ class LocalMachine:
         self.name = name
         self.root = root.resolve()
         self.place = str(self.root)
+        self._held: tuple[int, ...] = ()
         if not (self.root / "proc").is_dir():
             raise ApplyError(f"{root}: no proc directory below it; give a directory that looks like a host's /")
 
@@ -84,6 +87,28 @@ class LocalMachine:
         """Whether a path really lies below a mount point, all links followed."""
         return (self.root / path).resolve().is_relative_to((self.root / mount).resolve())
 
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Keep every other applier away; one that runs elsewhere and reaches us over SSH takes the same lock.
+
+        Raises:
+            ApplyError: where another one is at work.
+
+        """
+        try:
+            descriptor = remote.lock(str(self.root / remote.LOCK), PATIENCE_S)
+        except FileNotFoundError:  # without control groups nothing is limited
+            yield
+            return
+        except BlockingIOError:
+            raise occupied(self.name) from None
+        self._held = (descriptor,)
+        try:
+            yield
+        finally:
+            self._held = ()
+            os.close(descriptor)
+
     def run(self, arguments: Sequence[str], stdin: str = "", timeout_s: float = 60.0) -> str:
         """Standard output of a command, which concerns the running host whatever the root is.
 
@@ -94,7 +119,13 @@ class LocalMachine:
         command = " ".join(arguments)
         try:
             done = subprocess.run(
-                list(arguments), input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
+                list(arguments),
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+                pass_fds=self._held,  # a command that outlives us keeps others out until it has ended
             )
         except FileNotFoundError:
             raise ApplyError(f"{arguments[0]}: not installed on {self.name}; install it, or plan without it") from None

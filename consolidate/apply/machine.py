@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from consolidate.errors import ApplyError
@@ -43,6 +44,10 @@ class Machine(Protocol):
         """Whether a path really lies below another, all links followed."""
         ...
 
+    def reserved(self) -> AbstractContextManager[None]:
+        """Keep every other applier away from the host, wherever it runs; it waits for what a killed one began."""
+        ...
+
     def run(self, arguments: Sequence[str], stdin: str = "", timeout_s: float = 60.0) -> str:
         """Standard output of a command that succeeded; it runs without a shell."""
         ...
@@ -50,6 +55,18 @@ class Machine(Protocol):
 
 GONE = frozenset((errno.ENOENT, errno.ENODEV, errno.ENOTDIR))
 """A control group that has ended; every other error means that we cannot tell."""
+
+PATIENCE_S = 20.0
+"""For what an applier that was killed, or whose connection broke, still has under way."""
+
+
+def occupied(name: str) -> ApplyError:
+    """Another applier is at work on a host."""
+    return ApplyError(
+        f"{name}: another apply or rollback is at work there, or is still connected; wait for it to end, or end it "
+        "there (`lslocks` names it)"
+    )
+
 
 _REMEDIES: Mapping[int, str] = {
     errno.EBUSY: "more than that is in use, by the group or by its children; collect and plan again",

@@ -10,12 +10,14 @@ Restricted, it reads and writes what limits are kept in, and runs the few comman
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +41,46 @@ COMMANDS = tuple(
     )
 )
 """Whole command lines that may be run where the program is restricted, words divided by NUL."""
+
+LOCK = "sys/fs/cgroup"
+"""Where every limit ends up; the lock on it leaves no file behind."""
+held: list[int] = []
+"""The lock's descriptor, as long as it is held. Commands inherit it: one that outlives us still keeps others out."""
+
+
+def lock(path: str, patience_s: float) -> int:
+    """Lock a directory against other appliers, and return the descriptor that holds it.
+
+    Raises:
+        BlockingIOError: where another one does not let go of it.
+
+    """
+    until = time.monotonic() + patience_s
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            if time.monotonic() > until:
+                os.close(descriptor)
+                raise
+            time.sleep(0.05)
+
+
+def reserve(patience_s: float) -> bool:
+    """Keep other appliers away from this host; whether that was possible."""
+    try:
+        held.append(lock("/" + LOCK, patience_s))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def release() -> None:
+    """Let them in again."""
+    while held:
+        os.close(held.pop())
 
 
 def meaning(number: int) -> str:
@@ -99,6 +141,7 @@ def run(arguments: list[str], stdin: str, timeout_s: float) -> dict[str, Any]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=held,
         env=dict(os.environ, LC_ALL="C.UTF-8", SYSTEMD_COLORS="0", SYSTEMD_PAGER=""),
     )
     try:
@@ -111,6 +154,8 @@ def run(arguments: list[str], stdin: str, timeout_s: float) -> dict[str, Any]:
 
 
 ACTIONS: dict[str, Callable[..., Any]] = {
+    "reserve": reserve,
+    "release": release,
     "read": read,
     "write": write,
     "inode": inode,
@@ -125,6 +170,8 @@ def forbidden(action: str, arguments: list[Any]) -> str | None:
     if action == "run":
         line = "\0".join(arguments[0])
         return None if any(it.fullmatch(line) for it in COMMANDS) else line.replace("\0", " ")
+    if action in ("reserve", "release"):
+        return None
     paths = arguments[0] if action == "read" else arguments if action == "is_below" else arguments[:1]
     may = WRITABLE if action == "write" else READABLE
     # Backends ask for files without a name where a host lacks them.

@@ -10,12 +10,13 @@ import asyncio
 import concurrent.futures
 import json
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from consolidate.apply import remote
-from consolidate.apply.machine import refusal
+from consolidate.apply.machine import PATIENCE_S, occupied, refusal
 from consolidate.apply.session import SshOptions, SshSession
 from consolidate.errors import ApplyError
 
@@ -129,6 +130,22 @@ class SshMachine:
     def is_below(self, path: str, mount: str) -> bool:
         """Whether a path really lies below another, all links followed."""
         return bool(self._ask("is_below", path, mount))
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Keep every other applier away, wherever it runs; the lock is the host's, and ends with our program there.
+
+        Raises:
+            ApplyError: where another one is at work.
+
+        """
+        if not self._ask("reserve", PATIENCE_S, patience_s=PATIENCE_S):
+            raise occupied(self.name)
+        try:
+            yield
+        finally:
+            with suppress(ApplyError):  # the connection broke, and the lock went with it
+                self._ask("release")
 
     def run(self, arguments: Sequence[str], stdin: str = "", timeout_s: float = 60.0) -> str:
         """Standard output of a command that succeeded; it runs without a shell.

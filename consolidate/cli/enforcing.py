@@ -20,7 +20,7 @@ from consolidate.cli.options import (
     StateOption,
 )
 from consolidate.console import load_plan, result, say
-from consolidate.errors import InputError
+from consolidate.errors import InputError, StalePlanError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -293,7 +293,11 @@ def _show_hosts(outcomes: Sequence[HostOutcome], as_json: bool) -> NoReturn:
 
     print(hosts_json(outcomes) if as_json else hosts_text(outcomes), end="")
     kinds = {one.status for one in outcomes}
-    raise typer.Exit(1 if "failed" in kinds else CHANGES if kinds & {"pending", "drifted", "skipped"} else 0)
+    if "failed" in kinds:
+        raise typer.Exit(
+            StalePlanError.exit_code if all(one.stale for one in outcomes if one.status == "failed") else 1
+        )
+    raise typer.Exit(CHANGES if kinds & {"pending", "drifted", "skipped"} else 0)
 
 
 def _fail_on_unfinished(outcomes: list[Outcome]) -> None:

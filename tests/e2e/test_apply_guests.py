@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +22,13 @@ from consolidate.apply.session import SshOptions
 from consolidate.apply.ssh import SshMachine, SshMachines
 from consolidate.errors import ApplyError, StalePlanError
 from consolidate.plan.plan import Limits, Partition, Plan
-from tests.support.backends.guest import Guest, guests
+from tests.support.backends.guest import Guest
 from tests.support.hosts import plan_of
+from tests.support.units import UNITS, everything, guests_with_units, ssh_options
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(900)]  # on a busy machine, building the image takes minutes
 
 NAMES = ("web-1", "web-2", "web-3")
-UNITS = ("shop.service", "batch.service")
 MIB = 1 << 20
 LIMITS = Limits(
     cpu_milli=300,
@@ -45,8 +44,6 @@ LIMITS = Limits(
     memory_nodes="0",
 )
 FEW = Limits(cpu_milli=250, memory_bytes=96 * MIB, pids=64)
-UNIT = "[Service]\nExecStart=/bin/sleep infinity\nOOMPolicy=continue\n[Install]\nWantedBy=multi-user.target\n"
-FILES = "cpu.max cpu.weight memory.low memory.high memory.max memory.swap.max io.max io.weight pids.max cpuset.cpus"
 BURN = "while :; do :; done"
 HOG = "python3 -c 'x = b\"x\" * (200 << 20)'"
 
@@ -81,40 +78,19 @@ class Estate:
 def running() -> Iterator[dict[str, Guest]]:
     if os.geteuid() != 0 or shutil.which("qemu-system-x86_64") is None:
         pytest.skip("needs root and QEMU: it builds a Debian guest and starts it")
-    with guests(*NAMES) as started:
-        for guest in started:
-            for unit in UNITS:
-                guest.ssh(f"cat > /etc/systemd/system/{unit}", UNIT.encode())
-            guest.ssh(f"systemctl daemon-reload && systemctl enable --quiet --now {' '.join(UNITS)}")
-        yield {guest.name: guest for guest in started}
+    with guests_with_units(*NAMES) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def options(running: dict[str, Guest], tmp_path_factory: pytest.TempPathFactory) -> SshOptions:
-    """Host keys that were looked up beforehand, and the key of the guests' image."""
-    folder = tmp_path_factory.mktemp("ssh")
-    ports = [str(guest.ports[22]) for guest in running.values()]
-    scans = [["ssh-keyscan", "-T", "60", "-t", "ed25519", "-p", port, "127.0.0.1"] for port in ports]
-    keys = b"".join(subprocess.run(scan, capture_output=True, check=True).stdout for scan in scans)
-    (folder / "known_hosts").write_bytes(keys)
-    (folder / "config").write_text(f"IdentityFile {running[NAMES[0]].image.key}\nIdentitiesOnly yes\n")
-    return SshOptions(config=folder / "config", known_hosts=folder / "known_hosts")
+    return ssh_options(running, tmp_path_factory.mktemp("ssh"))
 
 
 @pytest.fixture
 def estate(running: dict[str, Guest], options: SshOptions, tmp_path: Path) -> Iterator[Estate]:
     with SshMachines(options) as ssh:
         yield Estate(running, ssh, tmp_path / "state")
-
-
-def everything(guest: Guest) -> str:
-    volatile = "CPUUsage|MemoryCurrent|MemoryAvailable|TasksCurrent|IO(Read|Write)|IPIngress|IPEgress|Exec(Main|Start)"
-    # Names in lists such as After= come in another order after each reload.
-    show = f"systemctl show {' '.join(UNITS)} | grep -vE '^({volatile})|^(After|Before|Requires|Wants|Conflicts)='"
-    where = [f"/sys/fs/cgroup/system.slice/{unit}" for unit in UNITS]
-    files = " ".join(f"{folder}/{file}" for folder in where for file in [*FILES.split(), "cpuset.mems"])
-    drop_ins = "find /etc/systemd/system.control /run/systemd/system.control -type f 2>/dev/null; true"
-    return guest.ssh(f"{show}; for it in {files}; do echo $it; cat $it 2>&1; done; {drop_ins}")
 
 
 def plan_for(*hosts: str, unit: str = UNITS[0], limits: Limits = LIMITS) -> Plan:

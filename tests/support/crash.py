@@ -35,6 +35,8 @@ class World:
     """Directory for journals."""
     counts: Callable[[Sequence[str]], bool] = lambda _: True
     """Whether a command is a step: those that only look need not be, where a real backend takes its time."""
+    begin: Callable[[Machine, Sequence[str]], None] | None = None
+    """Starts a command without waiting for its end, so that the applier can be killed within it."""
 
 
 def crash_everywhere(world: World) -> int:
@@ -113,7 +115,7 @@ def _killed(world: World, records: Records, point: int, action: Callable[[World,
             records.journal = _Journal(records.journal.path, fuse)
             backends = tuple(_Backend(backend, fuse) for backend in world.backends)
             action(
-                replace(world, connect=lambda: _Machine(world.connect(), fuse, world.counts), backends=backends),
+                replace(world, connect=lambda: _Machine(world.connect(), fuse, world), backends=backends),
                 records,
             )
         except BaseException:  # noqa: BLE001 - nothing may go on as if it were the test
@@ -187,11 +189,12 @@ class _Journal(Journal):
 class _Machine:
     """A machine on which every write and command has a point before and after it."""
 
-    def __init__(self, machine: Machine, fuse: _Fuse, counts: Callable[[Sequence[str]], bool]) -> None:
-        self._machine, self._fuse, self._counts = machine, fuse, counts
+    def __init__(self, machine: Machine, fuse: _Fuse, world: World) -> None:
+        self._machine, self._fuse, self._world = machine, fuse, world
         self.name, self.place = machine.name, machine.place
         self.read, self.read_many = machine.read, machine.read_many
         self.inode, self.is_directory, self.is_below = machine.inode, machine.is_directory, machine.is_below
+        self.reserved = machine.reserved
 
     def write(self, path: str, text: str) -> None:
         self._fuse.point()
@@ -199,9 +202,12 @@ class _Machine:
         self._fuse.point()
 
     def run(self, arguments: Sequence[str], stdin: str = "", timeout_s: float = 60.0) -> str:
-        if not self._counts(arguments):
+        if not self._world.counts(arguments):
             return self._machine.run(arguments, stdin, timeout_s)
         self._fuse.point()
+        if self._world.begin is not None and self._fuse.burns_out():
+            self._world.begin(self._machine, arguments)
+            self._fuse.kill()
         answer = self._machine.run(arguments, stdin, timeout_s)
         self._fuse.point()
         return answer

@@ -56,6 +56,11 @@ class SimulatedMachine:
         self.round_trip()
         return path.startswith(f"{mount}/")
 
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Nobody else is there."""
+        yield
+
     def run(self, arguments: Sequence[str], stdin: str = "", timeout_s: float = 60.0) -> str:
         """No command is there."""
         raise ApplyError(f"{arguments[0]}: not installed on {self.name}; install it")

@@ -125,10 +125,13 @@ class SystemdBackend:
             runtime = [] if layer == PERSISTENT else ["--runtime"]
             words = assignments(each.name, setting.value)
             machine.run(["systemctl", "set-property", *runtime, "--", change.subject, *words])
+        if each in SETS and not setting.value and setting.kernel in ("", NOTHING):
+            _end_set(machine, change.subject, each)
+        # Steps of a way back that is cut short are told apart by `_half_way_back`: it goes by their order.
         if not forward and not ({layer, RUNTIME if layer == TRANSIENT else layer} & set(setting.layers)):
             _remove_drop_in(machine, layer, change.subject, each.name)
-        if setting.kernel or not setting.value:  # else systemd has written all there is
-            _agree(machine, change, each, setting.kernel)
+        if setting.kernel:
+            _write_past(machine, change.subject, each, setting.kernel)
 
     def read(self, machine: Machine, change: Change) -> str | None:
         """What the property holds now; None where what was set has ended with the boot or with a transient unit."""
@@ -142,9 +145,11 @@ class SystemdBackend:
         if layer == TRANSIENT and invocation != unit.invocation:
             return None
         setting = unit.settings.get(change.key)
-        if setting is not None and _half_way_back(setting, parse_setting(change.now), parse_setting(change.wanted)):
-            return change.wanted
-        return None if setting is None else str(setting)
+        if setting is None:
+            return None
+        before, wanted = parse_setting(change.now), parse_setting(change.wanted)
+        unseen = f"{CONTROL[layer]}/{change.subject}.d" in unit.unseen
+        return change.wanted if _half_way_back(setting, before, wanted, unseen=unseen) else str(setting)
 
     def _life(self, unit: Unit) -> str:
         """How long a setting lasts decides what ends it: see `read`. A restart or a reboot shows all the same."""
@@ -164,9 +169,17 @@ class SystemdBackend:
             )
 
 
-def _half_way_back(setting: Setting, before: Setting, wanted: Setting) -> bool:
-    """Whether a way back was cut short: the value is there again, but our drop-in still is as well."""
-    return setting.value == before.value and setting.layers == wanted.layers != before.layers
+def _half_way_back(setting: Setting, before: Setting, wanted: Setting, *, unseen: bool) -> bool:
+    """Whether a way back was cut short: the value is there again, but not everything else.
+
+    Our drop-in is still there; or it is gone, and it was the last one, which systemd was not told yet (``unseen``); or
+    what somebody had written to the kernel past systemd is not.
+    """
+    if setting.value != before.value:
+        return False
+    ours = setting.layers == wanted.layers != before.layers
+    gone = setting.layers == before.layers != wanted.layers
+    return ours or (gone and (unseen or bool(before.kernel and not setting.kernel)))
 
 
 def _loaded(machine: Machine, unit: str) -> bool:
@@ -188,29 +201,32 @@ def _remove_drop_in(machine: Machine, layer: str, unit: str, name: str) -> None:
         machine.run(["systemctl", "daemon-reload"], timeout_s=120)
 
 
-def _agree(machine: Machine, change: Change, each: Property, kernel: str) -> None:
-    """Write to the kernel what systemd does not: what somebody had written past it, and the end of a set of CPUs."""
-    said = parse_show(machine.run(["systemctl", "show", "--property=ControlGroup", "--", change.subject]))
-    path = f"sys/fs/cgroup{said.get('ControlGroup', [''])[0]}/{each.file}"
-    if each in SETS and kernel in ("", NOTHING):
-        _end_set(machine, path, each)
-        return
-    entries = [] if kernel in ("", NOTHING) else kernel.split("; ") if each.key else [kernel]
+def _write_past(machine: Machine, unit: str, each: Property, kernel: str) -> None:
+    """Write to the kernel what somebody had written past systemd."""
+    path = _kernel_file(machine, unit, each)
+    entries = [] if kernel == NOTHING else kernel.split("; ") if each.key else [kernel]
     for entry in entries:
         number, _, rate = entry.rpartition(" ")
         machine.write(path, f"{number} {each.key}{rate}" if each.key else entry)
 
 
-def _end_set(machine: Machine, path: str, each: Property) -> None:
+def _kernel_file(machine: Machine, unit: str, each: Property) -> str:
+    said = parse_show(machine.run(["systemctl", "show", "--property=ControlGroup", "--", unit]))
+    return f"sys/fs/cgroup{said.get('ControlGroup', [''])[0]}/{each.file}"
+
+
+def _end_set(machine: Machine, unit: str, each: Property) -> None:
     """Let a group have all that its parent has.
 
     Emptied in the unit, a set stays in the kernel until the controller is off (systemd 252), and while there are
     processes the kernel refuses to empty it (Linux 6.1).
     """
+    path = _kernel_file(machine, unit, each)
     now, whole = machine.read_many([path, parent_file(path, each)])
     if not now or not whole or set(parse_cpu_list(now)) >= set(parse_cpu_list(whole)):
         return
     try:
         machine.write(path, "\n")
     except ApplyError:
-        machine.write(path, whole)
+        if machine.read(path) is not None:  # systemd may have ended it meanwhile
+            machine.write(path, whole)

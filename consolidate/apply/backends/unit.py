@@ -17,7 +17,7 @@ CONTROL: Mapping[str, str] = {
 }
 """Where set-property keeps what it was told; for units without a file, such as those of systemd-run, in the third."""
 _BOOT = "proc/sys/kernel/random/boot_id"
-_ASKED = ("LoadState", "ControlGroup", "InvocationID", "Transient", *(each.shown for each in PROPERTIES))
+_ASKED = ("LoadState", "ControlGroup", "InvocationID", "Transient", "DropInPaths", *(it.shown for it in PROPERTIES))
 """By name: asking for everything takes an emulated or busy host many times as long."""
 NOTHING = "nothing"
 RATES = tuple(each.name for each in PROPERTIES if each.key)
@@ -34,6 +34,8 @@ class Unit:
     boot: str
     invocation: str
     settings: Mapping[str, Setting]
+    unseen: frozenset[str]
+    """Folders of `CONTROL` whose last drop-in of ours is gone, which systemd has not seen yet."""
     disks: tuple[Disk, ...]
     in_use_bytes: int | None
     pids: int | None
@@ -53,6 +55,7 @@ def look(machine: Machine, name: str, cgroup: str, disks: tuple[Disk, ...]) -> U
     [boot], [current, stat, pids], kernel, whole, kept = ([next(found) for _ in some] for some in paths)
     above = {each.name: content for each, content in zip(SETS, whole, strict=True)}
     layers = {each.name: _layers(kept[at :: len(PROPERTIES)]) for at, each in enumerate(PROPERTIES)}
+    unseen = _unseen(keeps, kept, " ".join(said.get("DropInPaths", [])).split())
     if said.get("LoadState") != ["loaded"] and not any(layers.values()):
         return None
     settings = {
@@ -61,8 +64,15 @@ def look(machine: Machine, name: str, cgroup: str, disks: tuple[Disk, ...]) -> U
         if each.shown in said or each.key  # an old systemd does not know all, and an empty list is not shown
     }
     return Unit(
-        *(group, said.get("Transient") == ["yes"], boot or "", said.get("InvocationID", [""])[0], settings, disks),
-        *(_in_use(current, stat), int(pids) if pids and pids.isdigit() else None),
+        cgroup=group,
+        transient=said.get("Transient") == ["yes"],
+        boot=boot or "",
+        invocation=said.get("InvocationID", [""])[0],
+        settings=settings,
+        unseen=unseen,
+        disks=disks,
+        in_use_bytes=_in_use(current, stat),
+        pids=int(pids) if pids and pids.isdigit() else None,
     )
 
 
@@ -70,6 +80,13 @@ def _layers(kept: Sequence[str | None]) -> tuple[str, ...]:
     """Where a property's drop-in is, given its content in each place; a transient unit's ends with it."""
     layers = [RUNTIME if layer == TRANSIENT else layer for layer, text in zip(CONTROL, kept, strict=True) if text]
     return tuple(dict.fromkeys(layers))
+
+
+def _unseen(keeps: Sequence[str], kept: Sequence[str | None], known: Sequence[str]) -> frozenset[str]:
+    """Folders that systemd knows drop-ins of ours from, and that hold none any more."""
+    there = {path.rpartition("/")[0] for path, text in zip(keeps, kept, strict=True) if text is not None}
+    ours = {f"/{path}": path.rpartition("/")[0] for path in keeps}
+    return frozenset(ours[path] for path in known if path in ours) - there
 
 
 def _setting(

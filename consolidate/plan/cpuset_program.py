@@ -142,7 +142,7 @@ class _Model:
             far[self.both] = [program.distances[one][other] for one, other in self.pairs]
             if len(self.pairs) > 1:
                 yield far
-        if len(self.caches) > 1 and not self._caches_are_nodes():
+        if len(self.caches) > 1:  # even where each node has one: a node may be there for its memory alone
             caches = self._zeros()
             caches[self.in_cache] = 1
             yield caches
@@ -155,10 +155,6 @@ class _Model:
             kept[[self.taken[claim, at] for claim in kind.owners]] = -kind.cpus
         if kept.any():
             yield kept
-
-    def _caches_are_nodes(self) -> bool:
-        alike = {(kind.node, kind.cache) for kind in self.program.kinds}
-        return len(alike) == len(self.caches) == len({kind.node for kind in self.program.kinds})
 
     def least(self, level: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """A solution that is least in a level."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from consolidate.model.fleet import Isolation, Workload
+from consolidate.model.fleet import Fleet, Isolation, Workload
 from consolidate.model.isolation import choose_isolation
 from consolidate.model.placement import Placement
 from consolidate.model.rules import FailureReserve
@@ -25,20 +25,33 @@ def unrecovered(rule: FailureReserve, needs: Needs, placement: Placement) -> Ite
     fleet, powered = needs.fleet, placement.powered
     free = needs.free(placement)
     limits = np.maximum(needs.limits, 1).astype(np.float64)
+    names = np.array([host.name for host in fleet.hosts])
+    on = np.isin(names, list(powered))
+    offers: dict[tuple[object, ...], Mapping[Isolation, NDArray[np.bool_]]] = {}
     for lost, workloads in sorted(_by_host(rule, needs, placement).items()):
-        alive = np.array([host.name in powered and host.name != lost for host in fleet.hosts])
+        others = names != lost
         left = free.copy()
         for workload in workloads:
             # It restarts as what it is by then: a virtual machine is no container any more.
-            running = replace(workload, host=lost, isolation=placement.assignments[workload.name].isolation)
-            kinds = [choose_isolation(fleet, running, host) if host.name != lost else None for host in fleet.hosts]
-            if not any(kinds):
+            running = replace(workload, host=None, isolation=placement.assignments[workload.name].isolation)
+            alike = (running.os, running.isolation, running.allowed)
+            if alike not in offers:
+                offers[alike] = _offers(fleet, running)
+            if not any((able & others).any() for able in offers[alike].values()):
                 continue
-            target = _roomiest(left, limits, alive, kinds, workload, needs)
+            target = _roomiest(left, limits, on & others, offers[alike], workload, needs)
             if target is None:
                 yield workload.name, lost
             else:
                 left[target[0]] -= target[1]
+
+
+def _offers(fleet: Fleet, workload: Workload) -> dict[Isolation, NDArray[np.bool_]]:
+    """For each isolation the hosts that take in a stranger so, shape (H,)."""
+    kinds = [choose_isolation(fleet, workload, host) for host in fleet.hosts]
+    return {
+        kind: np.array([one is kind for one in kinds]) for kind in sorted({one for one in kinds if one is not None})
+    }
 
 
 def _by_host(rule: FailureReserve, needs: Needs, placement: Placement) -> dict[str, list[Workload]]:
@@ -60,14 +73,14 @@ def _roomiest(
     left: NDArray[np.int64],
     limits: NDArray[np.float64],
     alive: NDArray[np.bool_],
-    kinds: list[Isolation | None],
+    offered: Mapping[Isolation, NDArray[np.bool_]],
     workload: Workload,
     needs: Needs,
 ) -> tuple[int, NDArray[np.int64]] | None:
     """Host whose scarcest dimension would keep the largest share free, and what is taken there; None if none."""
     best, best_share = None, -1.0
-    for kind in sorted({kind for kind in kinds if kind is not None}):
-        able = np.flatnonzero(alive & np.array([one is kind for one in kinds]))
+    for kind, takes in offered.items():
+        able = np.flatnonzero(alive & takes)
         need = needs.of(workload, kind)
         if need is None or not len(able):
             continue

@@ -14,10 +14,10 @@ from consolidate.solve.kernels import State, copy_state, empty_state, go_home, r
 from consolidate.solve.problem import Arrays
 from consolidate.solve.squeeze import squeeze
 
-_QUICK = 6
+QUICK = 6
 """Steps without progress after which a first try gives up."""
 
-TRIES = 4
+TRIES = 2
 """Ways of closing hosts that are tried side by side: a number that does not depend on the machine."""
 _STEPS_PER_ITEM, _MOST_STEPS = 50, 40_000
 """Steps of squeezing for each step of patience: by item, and at most."""
@@ -61,16 +61,19 @@ def complete(arrays: Arrays, state: State, seed: int, patience: int) -> bool:
     return bool(repack(arrays, state, usable, patience, random_state(seed), np.zeros(len(arrays.size), dtype=np.int64)))
 
 
-def empty_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors: Floors, progress: Progress) -> None:
+def empty_hosts(
+    arrays: Arrays, state: State, seed: int, passes: Sequence[int], floors: Floors, progress: Progress
+) -> None:
     """Improve a complete state in place until no host can be emptied, or the floor is met.
 
     Hosts are tried from the one with the least on it. Each try closes it, or closes two and opens one that costs
-    less, and repacks; a try that fails is undone. A quick pass over all hosts comes before a patient one.
+    less, and repacks; a try that fails is undone. Each pass over all hosts has its number of steps without progress
+    after which a try gives up.
     """
     trial = empty_state(arrays)
     random = random_state(seed)
     tabu = np.zeros(len(arrays.size), dtype=np.int64)
-    for steps in (_QUICK, patience):
+    for steps in passes:
         tried: set[tuple[int, ...]] = set()
         while cost_of(arrays, state) > floors[0].cost:
             every = _exchanges(arrays, state, floors)
@@ -102,9 +105,12 @@ def first_to_fit(tries: Sequence[Try], walled: NDArray[np.bool_], steps: int, se
     """Squeeze several states at once; the first in order that fits counts, however long each takes."""
     succeeded = np.full(1, len(tries))
     with ThreadPoolExecutor(max(1, len(tries))) as pool:
+        running = []
         for number, (arrays, state, usable) in enumerate(tries):
-            random = random_state(seed + steps + number)
-            pool.submit(squeeze, arrays, state, usable, walled, steps, random, succeeded, number)
+            random, over = random_state(seed + steps + number), np.zeros(len(usable))
+            running.append(pool.submit(squeeze, arrays, state, usable, walled, steps, random, over, succeeded, number))
+    for each in running:
+        each.result()
     return tries[succeeded[0]] if succeeded[0] < len(tries) else None
 
 
@@ -116,7 +122,8 @@ def steps_of(arrays: Arrays, patience: int) -> int:
 def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors: Floors, progress: Progress) -> None:
     """Close further hosts of a complete state by way of overfull ones, until that fails or the floor is met.
 
-    Of several tries the earlier ones close more hosts at once. A hasty round, which may stir everything, comes before
+    Of several tries the earlier ones close more hosts at once; where all fail, smaller shares of the gap are tried,
+    down to one host. A hasty round, which may stir everything, comes before
     a patient one, which does not overfill what column generation has packed as tightly as can be: once disturbed that
     is hardly found again.
     """
@@ -126,34 +133,33 @@ def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors
     for floor in floors[1:]:
         tight[floor.hosts] = True
     for steps, walled in ((patient // _HASTE, np.zeros_like(tight)), (patient, tight)):
+        halvings = 1
         while cost_of(arrays, state) > floors[0].cost:
             tries = []
-            for trial, (closing, opening) in zip(states, _squeezes(arrays, state, floors), strict=False):
+            exchanges = _squeezes(arrays, state, floors, halvings)
+            for trial, (closing, opening) in zip(states, exchanges, strict=False):
                 usable = is_on(arrays, state)
                 usable[closing], usable[opening] = False, True
                 copy_state(state, trial)
                 tries.append(Try(arrays, trial, usable))
             fit = first_to_fit(tries, walled, steps, seed)
-            if fit is None:
+            if fit is not None:
+                copy_state(fit.state, state)
+                progress("squeezing", cost_of(arrays, state))
+            elif any(len(closing) > 2 for closing, _ in exchanges):
+                halvings += TRIES
+            else:
                 break
-            copy_state(fit.state, state)
-            progress("squeezing", cost_of(arrays, state))
 
 
-def _squeezes(arrays: Arrays, state: State, floors: Floors) -> list[tuple[list[int], list[int]]]:
-    """(hosts to close, hosts to open) of each try: first half of the gap at once, then a quarter, and so on."""
+def _squeezes(arrays: Arrays, state: State, floors: Floors, halvings: int) -> list[tuple[list[int], list[int]]]:
+    """(hosts to close, hosts to open) of each try: the gap halved so many times at once, then half of that."""
     exchanges = _exchanges(arrays, state, floors)
     alone = [closing[0] for closing, opening in exchanges if len(closing) == 1 and not opening]
-    room = cost_of(arrays, state) - floors[0].cost
-    found: list[tuple[list[int], list[int]]] = []
-    for one in range(TRIES):
-        room //= 2
-        many = int((np.cumsum(arrays.cost[alone]) <= room).sum())
-        if many > 1:
-            found.append((alone[:many], []))
-        elif one < len(exchanges):
-            found.append(exchanges[one])
-    return found
+    gap = cost_of(arrays, state) - floors[0].cost
+    shares = [int((np.cumsum(arrays.cost[alone]) <= gap >> (halvings + one)).sum()) for one in range(TRIES)]
+    found = [(alone[:many], list[int]()) for many in shares if many > 1]
+    return [*found, *exchanges[: TRIES - len(found)]]
 
 
 def settle(arrays: Arrays, kind: NDArray[np.int64], state: State) -> State:

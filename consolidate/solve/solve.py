@@ -28,6 +28,7 @@ from consolidate.solve.loads import Needs
 from consolidate.solve.presolve import Component, components, join, restrict, tighten
 from consolidate.solve.problem import Arrays, Problem, compile_problem
 from consolidate.solve.search import (
+    QUICK,
     Floor,
     Floors,
     Progress,
@@ -240,16 +241,19 @@ def _search(
     always = {0, *(order for order, name in enumerate(costs) if name in confined)}
     promising = [one[2] for rank, one in enumerate(ranked) if rank < effort.searched_starts or one[1] in always]
     for state in promising:
-        empty_hosts(arrays, state, seed, effort.patience, floors, progress)
+        empty_hosts(arrays, state, seed, [QUICK], floors, progress)
+    # Where nothing quick gains anything, nothing is squeezed: whoever solves an outcome again gets it back.
+    gained = bool(promising) and not 0 <= costs["current placement"] <= min(cost_of(arrays, one) for one in promising)
+    squeezing &= gained
+    for state in () if squeezing else promising:
+        empty_hosts(arrays, state, seed, [effort.patience], floors, progress)
     ends = [_ranked(arrays, settle(arrays, problem.kind, state)) for state in promising]
-    if squeezing and promising:
+    if squeezing:
         best = min(promising, key=lambda state: cost_of(arrays, state))
         emptied = cost_of(arrays, best)
-        # Where nothing quicker gains anything, nothing changes: whoever solves an outcome again gets it back.
-        if not 0 <= costs["current placement"] <= emptied:
-            squeeze_hosts(arrays, best, seed, effort.patience, floors, progress)
-            if cost_of(arrays, best) < emptied:
-                ends.append(_ranked(arrays, settle(arrays, problem.kind, best)))
+        squeeze_hosts(arrays, best, seed, effort.patience, floors, progress)
+        if cost_of(arrays, best) < emptied:
+            ends.append(_ranked(arrays, settle(arrays, problem.kind, best)))
     ends.sort(key=lambda end: end[:-1])
     return _Searched([end[-1] for end in ends], costs, [] if states else least_left)
 

@@ -106,17 +106,21 @@ def squeeze(
     walled: NDArray[np.bool_],
     steps: int,
     random: NDArray[np.uint64],
+    over: NDArray[np.float64],
     succeeded: NDArray[np.int64],
     number: int,
 ) -> bool:
     """Put everything on the usable hosts and shift and swap until none is overfull; False where that is not reached.
 
-    ``walled`` hosts never become overfull; others may on the way. Several may try at once:
-    ``succeeded``, shape (1,), holds the lowest number of those that have, and a higher one then gives up.
+    ``walled`` hosts never become overfull; others may on the way. ``over``, shape (H,), is filled with the excess of
+    each host. Several may try at once: ``succeeded``, shape (1,), holds the lowest number of those that have, and a
+    higher one then gives up.
     """
     hosts, items = len(state.occupancy), len(state.host_of)
     if not evict(arrays, state, usable, walled):
         return False
+    for host in range(hosts):
+        over[host] = _excess(arrays, state, host, NONE, NONE)
     above, on = 0.0, 0
     for step in range(steps):
         heat = _HOT * (_COLD / _HOT) ** (step / steps)
@@ -124,7 +128,7 @@ def squeeze(
             above, on = 0.0, 0  # summed anew, since small differences of large sums drift
             for host in range(hosts):
                 if usable[host]:
-                    above += _excess(arrays, state, host, NONE, NONE)
+                    above += over[host]
                     on += 1
             hopeless = step > _SETTLED * steps and above > _HOPELESS * heat * on
             if hopeless or succeeded[0] < number:
@@ -135,7 +139,7 @@ def squeeze(
         item = below(random, items)
         if unit(random) < _FOCUSED:
             for _ in range(_TRIES):
-                if _excess(arrays, state, int(state.host_of[item]), NONE, NONE) > 0:
+                if over[state.host_of[item]] > 0:
                     break
                 item = below(random, items)
         other = NONE
@@ -151,17 +155,17 @@ def squeeze(
             back, gone = int(arrays.variant[other, source]), int(arrays.variant[other, target])
             if back == NONE:
                 continue
-        before = _excess(arrays, state, source, NONE, NONE) + _excess(arrays, state, target, NONE, NONE)
+        before = over[source] + over[target]
         allowed = before - heat * np.log(unit(random))
-        after = _excess(arrays, state, target, new, gone)
-        if after > allowed or (after > 0 and walled[target]):
+        reached = _excess(arrays, state, target, new, gone)
+        if reached > allowed or (reached > 0 and walled[target]):
             continue
         left = _excess(arrays, state, source, back, old)
         if left > 0 and walled[source]:
             continue
-        after += left
-        if after <= allowed and _exchange(arrays, state, item, other, target):
-            above += after - before
+        if reached + left <= allowed and _exchange(arrays, state, item, other, target):
+            over[source], over[target] = left, reached
+            above += reached + left - before
     return False
 
 

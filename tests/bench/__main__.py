@@ -2,7 +2,8 @@
 
 python -m tests.bench all --table --share 0.2 --only roadef vbp
 
-Every instance is solved by the command that anyone can run alone, with its full time or a share of it.
+Every instance is solved by the command that anyone can run alone, with its full time or a share of it. How fast the
+kernels are has other columns, so its tables come after this one.
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ def cloudbalancing() -> Iterator[Case]:
 
 
 BENCHMARKS = {"roadef": roadef, "vbp": vbp, "tianchi": tianchi, "cloudbalancing": cloudbalancing}
+THROUGHPUT, COMPARED_S = "throughput", 300
+"""Its name, and what each solver that is compared gets."""
 HEADINGS = ("benchmark", "instance", "objective", "bound", "gap %", "published", "difference %", "seconds", "MiB")
 
 
@@ -115,17 +118,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["all"])
     parser.add_argument("--table", action="store_true", help="Markdown; otherwise one JSON object a line")
-    parser.add_argument("--only", nargs="+", choices=sorted(BENCHMARKS), default=list(BENCHMARKS))
+    parser.add_argument("--only", nargs="+", choices=[*BENCHMARKS, THROUGHPUT], default=[*BENCHMARKS, THROUGHPUT])
     parser.add_argument("--share", type=float, default=1.0, help="of each benchmark's time")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     if given.table:
         print("| " + " | ".join(HEADINGS) + " |\n|" + "---|" * len(HEADINGS))
     for name in given.only:
-        for case in BENCHMARKS[name]():
+        for case in BENCHMARKS[name]() if name in BENCHMARKS else ():
             row = measured(case, given.share, given.seed)
             line = "| " + " | ".join(row) + " |" if given.table else json.dumps(dict(zip(HEADINGS, row, strict=True)))
             print(line, flush=True)
+    if THROUGHPUT in given.only:
+        table = ["--table"] if given.table else []
+        command = [
+            sys.executable,
+            "-m",
+            f"tests.bench.{THROUGHPUT}",
+            "--seconds",
+            str(COMPARED_S * given.share),
+            *table,
+        ]
+        print(end="\n" if given.table else "", flush=True)
+        subprocess.run(command, cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

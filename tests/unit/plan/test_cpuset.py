@@ -59,6 +59,12 @@ def test_memory_that_no_node_has_spans_two() -> None:
     assert len(layout.cpus["db"]) == 1
 
 
+def test_processors_stay_in_one_cache_where_only_memory_needs_a_second_node() -> None:
+    layout = lay_out(machine(2, 3), [Claim("a", 1, GIB), Claim("db", 2, 16 * GIB)], 0)
+    assert layout.nodes["db"] == (0, 1)
+    assert layout.cpus["db"] in {(1, 2), (3, 4), (4, 5), (3, 5)}
+
+
 def test_near_nodes_are_taken_together() -> None:
     far = "distances 10,16,32,32; distances 16,10,32,32; distances 32,32,10,16; distances 32,32,16,10"
     rows = [part.removeprefix("distances ") for part in far.split("; ")]

@@ -89,13 +89,13 @@ def test_a_wall_keeps_what_does_not_fit_out(walls: bool) -> None:
     problem, state = packed_loosely((600, 600, 600), 1000, 3)
     usable = np.array([True, True, False])
     walled = np.full(3, walls)
-    random = np.array([1], dtype=np.uint64)
-    assert not squeeze(problem.arrays, state, usable, walled, 1000, random, np.ones(1, dtype=np.int64), 0)
+    random, over = np.array([1], dtype=np.uint64), np.zeros(3)
+    assert not squeeze(problem.arrays, state, usable, walled, 1000, random, over, np.ones(1, dtype=np.int64), 0)
     assert (state.load[:, 0, 0] > 1000).any() != walls
 
 
 def test_a_try_gives_up_once_one_before_it_has_succeeded() -> None:
     problem, state = packed_loosely(TIGHT, 1040, 7)
     usable, walled = np.ones(7, dtype=np.bool_), np.zeros(7, dtype=np.bool_)
-    random = np.array([1], dtype=np.uint64)
-    assert not squeeze(problem.arrays, state, usable, walled, 1000, random, np.zeros(1, dtype=np.int64), 1)
+    random, over = np.array([1], dtype=np.uint64), np.zeros(7)
+    assert not squeeze(problem.arrays, state, usable, walled, 1000, random, over, np.zeros(1, dtype=np.int64), 1)

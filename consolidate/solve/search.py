@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -154,7 +154,7 @@ def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors
 
 def _squeezes(arrays: Arrays, state: State, floors: Floors, halvings: int) -> list[tuple[list[int], list[int]]]:
     """(hosts to close, hosts to open) of each try: the gap halved so many times at once, then half of that."""
-    exchanges = _exchanges(arrays, state, floors)
+    exchanges = list(_exchanges(arrays, state, floors))
     alone = [closing[0] for closing, opening in exchanges if len(closing) == 1 and not opening]
     gap = cost_of(arrays, state) - floors[0].cost
     shares = [int((np.cumsum(arrays.cost[alone]) <= gap >> (halvings + one)).sum()) for one in range(TRIES)]
@@ -225,7 +225,7 @@ def random_state(seed: int) -> NDArray[np.uint64]:
     return np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
 
 
-def _exchanges(arrays: Arrays, state: State, floors: Floors) -> list[tuple[list[int], list[int]]]:
+def _exchanges(arrays: Arrays, state: State, floors: Floors) -> Iterator[tuple[list[int], list[int]]]:
     """(hosts to close, hosts to open), each cheaper than what it replaces; the most promising first."""
     on = is_on(arrays, state)
     closable = on & ~arrays.forced
@@ -233,23 +233,16 @@ def _exchanges(arrays: Arrays, state: State, floors: Floors) -> list[tuple[list[
         spent = np.where(on[floor.hosts], arrays.cost[floor.hosts], 0)
         closable[floor.hosts] &= spent.sum() - spent >= floor.cost
     candidates = np.flatnonzero(closable)
-    content = np.zeros(len(on))
     placed = state.host_of >= 0
-    np.add.at(content, state.host_of[placed], arrays.size[placed])
+    content = np.bincount(state.host_of[placed], arrays.size[placed], len(on))
     candidates = candidates[np.argsort(content[candidates] / np.maximum(arrays.cost[candidates], 1), kind="stable")]
-    exchanges: list[tuple[list[int], list[int]]] = [([int(host)], []) for host in candidates]
+    yield from (([host], []) for host in candidates.tolist())
     off = np.flatnonzero(~on)
-    if len(off):
-        worth = (arrays.capacity[off] * arrays.weight / np.maximum(arrays.capacity.mean(axis=0), 1.0)).sum(axis=1)
-        for first, second in zip(candidates[::2], candidates[1::2], strict=False):
-            gain = int(arrays.cost[[first, second]].sum())
-            cheaper = off[arrays.cost[off] < gain]
-            if len(cheaper):
-                best = cheaper[worth[arrays.cost[off] < gain].argmax()]
-                exchanges.append(([int(first), int(second)], [int(best)]))
-        for host in candidates:
-            cheaper = off[arrays.cost[off] < arrays.cost[host]]
-            if len(cheaper):
-                best = cheaper[worth[arrays.cost[off] < arrays.cost[host]].argmax()]
-                exchanges.append(([int(host)], [int(best)]))
-    return exchanges
+    if not len(off):
+        return
+    worth = (arrays.capacity[off] * arrays.weight / np.maximum(arrays.capacity.mean(axis=0), 1.0)).sum(axis=1)
+    pairs = zip(candidates[::2].tolist(), candidates[1::2].tolist(), strict=False)
+    for closing in (*map(list, pairs), *([host] for host in candidates.tolist())):
+        cheaper = arrays.cost[off] < arrays.cost[closing].sum()
+        if cheaper.any():
+            yield closing, [int(off[cheaper][worth[cheaper].argmax()])]

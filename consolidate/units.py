@@ -82,15 +82,17 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def format_bytes(amount: int) -> str:
-    """Three significant digits and a binary unit: ``13.6 GiB``."""
+def format_bytes(amount: int, decimals: int | None = None) -> str:
+    """Three significant digits, or so many decimals, and a binary unit: ``13.6 GiB``."""
     value = float(amount)
     units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
     while abs(value) >= 1024 and len(units) > 1:
         value /= 1024
         units.pop(0)
     unit = units[0]
-    return f"{int(value)} B" if unit == "B" else f"{value:.{0 if abs(value) >= 100 else 1}f} {unit}"
+    if decimals is None:
+        decimals = 0 if abs(value) >= 100 else 1
+    return f"{int(value)} B" if unit == "B" else f"{value:.{decimals}f} {unit}"
 
 
 def format_cpu(milli: int) -> str:
@@ -98,14 +100,14 @@ def format_cpu(milli: int) -> str:
     return f"{milli / 1000:.2f} cores"
 
 
-def format_amount(dimension: str, amount: int) -> str:
-    """An amount of any resource dimension, with the unit its name carries."""
+def format_amount(dimension: str, amount: int, decimals: int | None = None) -> str:
+    """An amount of any resource dimension, with the unit its name carries; bytes with so many decimals."""
     if dimension == "cpu_milli":
         return format_cpu(amount)
     if dimension.endswith("bytes_per_s"):
-        return f"{format_bytes(amount)}/s"
+        return f"{format_bytes(amount, decimals)}/s"
     if dimension.endswith("_bytes"):
-        return format_bytes(amount)
+        return format_bytes(amount, decimals)
     if dimension.endswith("_vms"):
         return count(amount, f"{dimension.removesuffix('_vms')} virtual machine")
     return count(amount, dimension.removesuffix("s")) if dimension in _COUNTED else f"{amount} {dimension}"

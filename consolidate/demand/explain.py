@@ -89,7 +89,8 @@ def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, pag
             if dimension == "memory_bytes" and page_cache_bytes:
                 cache = format_amount(dimension, page_cache_bytes)
                 yield f"    page cache      {cache} at most, not counted: it is given back"
-        yield f"    reserved        {_exact(dimension, int(slots.max()))}{_range(dimension, slots)}"
+        floor = subject.policy.floor.get(dimension) if demand.source == "measured" else 0
+        yield f"    reserved        {_exact(dimension, int(slots.max()))}{_range(dimension, slots, floor)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,8 @@ def _measured(step: _Step) -> Iterator[str]:
     yield f"    slots           {_slots(step, width)}"
     if width > 1:
         held = int((samples.slot == busiest % width).sum())
-        yield f"    busiest         {format_slot(busiest % width, width)}, with {held} samples"
+        named = format_slot(busiest % width, width)
+        yield f"    busiest         {named}, predicted the highest; it has {held} samples"
     for one, profile in predicted.items():
         words = _told_prediction(one, samples, busiest % width, step)
         yield f"    {one.value:15} {words}: {step.told(profile[busiest % width])}"
@@ -145,17 +147,20 @@ def _measured(step: _Step) -> Iterator[str]:
     base = base * (1000 + margin) / 1000
     yield f"    {f'and {margin / 10:g} % margin':15} {step.told(base)}"
     floor = policy.floor.get(dimension)
-    if base < floor:
-        yield f"    raised to floor {step.told(floor)}"
+    if floor:
+        raised = "which raises this" if base < floor else "which is less"
+        yield f"    the floor       {step.told(floor)} for every workload, {raised}"
 
 
 def _raw(step: _Step, part: Part) -> Iterator[str]:
     """What was measured."""
     amounts = part.amounts[step.dimension]
     first, last = (f"{_date(at_s):%Y-%m-%d %H:%M}" for at_s in amounts.at_s[[0, -1]])
+    interval_s = int(np.median(np.diff(amounts.at_s))) if len(amounts.at_s) > 1 else 0
+    [length_s], [coverage] = history_s(amounts, 1)
     yield f"    samples         {len(amounts.value):,}, from {first} to {last} UTC"
+    yield f"    coverage        {coverage:.1%} of {length_s / DAY_S:.1f} days, one every {interval_s} s"
     if step.dimension == "cpu_milli":
-        yield f"    coverage        {step.demand.coverage:.1%} of {step.demand.days:.1f} days"
         home = step.subject.workload.host
         rating = next((host.cpu_rating for host in step.subject.fleet.hosts if host.name == home), 1.0)
         if rating != 1.0:
@@ -163,8 +168,8 @@ def _raw(step: _Step, part: Part) -> Iterator[str]:
     points = np.quantile(amounts.value, [0.5, 0.95, 0.99, 1.0], method="inverted_cdf")
     p50, p95, p99, most = (step.told(point) for point in points)
     yield f"    mean            {step.told(amounts.value.mean())}"
-    yield f"    quantiles       half are at most {p50}, 95 % at most {p95}"
-    yield f"                    99 % at most {p99}, all at most {most}"
+    yield f"    of all samples  half are at most {p50}, 95 % at most {p95}"
+    yield f"                    99 % at most {p99}, the highest is {most}"
 
 
 def _quiet(step: _Step, part: Part) -> Iterator[str]:
@@ -183,8 +188,7 @@ def _slots(step: _Step, width: int) -> str:
         return "one for all hours: what is full stays full"
     if width == 1:
         return f"one for all hours: {_why_flat(step)}"
-    zone = "" if step.policy.time_zone == "UTC" else f" in {step.policy.time_zone}"
-    return f"{width}, one for each hour of the {'week' if width == 168 else 'day'}{zone}"
+    return f"{width}, one for each hour of the {'week' if width == 168 else 'day'} in {step.policy.time_zone}"
 
 
 def _why_flat(step: _Step) -> str:
@@ -206,7 +210,7 @@ def _told_prediction(one: Predictor, samples: Samples, slot: int, step: _Step) -
         case Predictor.QUANTILE:
             count = len(here) or len(samples.amounts.value)
             rank = max(int(np.ceil(samples.quantile * count)), 1)
-            return f"{samples.quantile:.0%}, the sample {rank} of {count} in order"
+            return f"{samples.quantile:.0%} of {'those' if len(here) else 'all'} {count}, number {rank} from below"
         case Predictor.SIGMA:
             mean, deviation = (moment[0, slot] for moment in moments(samples, samples.slot, WIDTH))
             cut = f", cut at {step.told(limit)}" if mean + samples.sigmas * deviation > limit else ""
@@ -231,17 +235,20 @@ def _harmed(dimension: str, harm: Harm | None) -> Iterator[str]:
         yield f"    and {RAISE_PERMILLE / 10:g} % more   since {why}"
 
 
-def _range(dimension: str, slots: NDArray[np.int64]) -> str:
+def _range(dimension: str, slots: NDArray[np.int64], floor: int) -> str:
     if len(slots) == 1:
         return ""
     quiet = int(slots.argmin())
     most, least = format_slot(int(slots.argmax()), len(slots)), format_slot(quiet, len(slots))
-    return f" at {most}; least {_exact(dimension, int(slots[quiet]))} at {least}"
+    why = ", the floor" if 0 < int(slots[quiet]) == floor else ""
+    return f" at {most}; least {_exact(dimension, int(slots[quiet]))} at {least}{why}"
 
 
 def _exact(dimension: str, amount: int) -> str:
-    """CPU to the thousandth of a core, so that small amounts can be followed too."""
-    return f"{amount / 1000:.3f} cores" if dimension == "cpu_milli" else format_amount(dimension, amount)
+    """With three decimals, so that the arithmetic can be followed by hand."""
+    if dimension == "cpu_milli":
+        return f"{amount / 1000:.3f} cores"
+    return format_amount(dimension, amount, decimals=3)
 
 
 def _date(at_s: np.int64) -> datetime.datetime:

@@ -113,11 +113,13 @@ def test_every_number_of_an_explanation_follows_from_the_one_before() -> None:
     measured = demand("a", [int(np.ceil(95 * 1.1))], [100])
     measured = measured.__class__(**{**vars(measured), "source": "measured", "coverage": 1.0, "days": 0.35})
     text = "\n".join(explain(history(values), case, {"a": measured}, POLICY, "a"))
-    assert "samples         100, from 2026-06-01 00:00 to 2026-06-01 08:15 UTC" in text
+    assert "samples         100, from 2026-06-01 00:00 to 2026-06-01 08:15 UTC\n" in text
     assert "cores are rated 2" in text
     assert "slots           one for all hours: 0.3 days of history allow no more" in text
-    assert "quantile        95%, the sample 95 of 100 in order: 0.095 cores" in text
-    assert "raised to floor 100 B" in text
+    assert "quantile        95% of those 100, number 95 from below: 0.095 cores" in text
+    assert "coverage        100.0% of 0.3 days, one every 300 s" in text
+    assert "the floor       0.010 cores for every workload, which is less" in text
+    assert "the floor       100 B for every workload, which raises this" in text
 
 
 def test_harm_is_explained_where_it_raised_the_size() -> None:

@@ -294,9 +294,8 @@ def _show_hosts(outcomes: Sequence[HostOutcome], as_json: bool) -> NoReturn:
     print(hosts_json(outcomes) if as_json else hosts_text(outcomes), end="")
     kinds = {one.status for one in outcomes}
     if "failed" in kinds:
-        raise typer.Exit(
-            StalePlanError.exit_code if all(one.stale for one in outcomes if one.status == "failed") else 1
-        )
+        stale = all(one.stale for one in outcomes if one.status == "failed")
+        raise typer.Exit(StalePlanError.exit_code if stale else 1)
     raise typer.Exit(CHANGES if kinds & {"pending", "drifted", "skipped"} else 0)
 
 

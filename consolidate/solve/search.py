@@ -15,7 +15,7 @@ from consolidate.solve.problem import Arrays
 from consolidate.solve.squeeze import squeeze
 
 QUICK = 6
-"""Steps without progress after which a first try gives up."""
+"""Steps without progress after which a try of the first pass over the hosts gives up."""
 
 TRIES = 2
 """Ways of closing hosts that are tried side by side: a number that does not depend on the machine."""
@@ -122,10 +122,9 @@ def steps_of(arrays: Arrays, patience: int) -> int:
 def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors: Floors, progress: Progress) -> None:
     """Close further hosts of a complete state by way of overfull ones, until that fails or the floor is met.
 
-    Of several tries the earlier ones close more hosts at once; where all fail, smaller shares of the gap are tried,
-    down to one host. A hasty round, which may stir everything, comes before
-    a patient one, which does not overfill what column generation has packed as tightly as can be: once disturbed that
-    is hardly found again.
+    Of the tries side by side the earlier ones close more hosts at once; where all fail, smaller shares of the gap are
+    tried, down to one host. A hasty round, which may stir everything, comes before a patient one, which does not
+    overfill what column generation has packed as tightly as can be: once disturbed that is hardly found again.
     """
     states = [empty_state(arrays) for _ in range(TRIES)]
     patient = steps_of(arrays, patience)
@@ -146,9 +145,9 @@ def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors
             if fit is not None:
                 copy_state(fit.state, state)
                 progress("squeezing", cost_of(arrays, state))
-            elif any(len(closing) > 2 for closing, _ in exchanges):
+            elif any(len(closing) > 1 and not opening for closing, opening in exchanges):
                 halvings += TRIES
-            else:
+            else:  # not even a single host could be closed, or replaced by a cheaper one
                 break
 
 

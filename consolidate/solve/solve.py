@@ -243,16 +243,15 @@ def _search(
     for state in promising:
         empty_hosts(arrays, state, seed, [QUICK], floors, progress)
     # Where nothing quick gains anything, nothing is squeezed: whoever solves an outcome again gets it back.
-    gained = bool(promising) and not 0 <= costs["current placement"] <= min(cost_of(arrays, one) for one in promising)
-    squeezing &= gained
-    for state in () if squeezing else promising:
+    least = min((cost_of(arrays, state) for state in promising), default=0)
+    squeezing = squeezing and bool(promising) and not 0 <= costs["current placement"] <= least
+    for state in () if squeezing else promising:  # squeezing would find what patience finds, and more
         empty_hosts(arrays, state, seed, [effort.patience], floors, progress)
     ends = [_ranked(arrays, settle(arrays, problem.kind, state)) for state in promising]
     if squeezing:
         best = min(promising, key=lambda state: cost_of(arrays, state))
-        emptied = cost_of(arrays, best)
         squeeze_hosts(arrays, best, seed, effort.patience, floors, progress)
-        if cost_of(arrays, best) < emptied:
+        if cost_of(arrays, best) < least:
             ends.append(_ranked(arrays, settle(arrays, problem.kind, best)))
     ends.sort(key=lambda end: end[:-1])
     return _Searched([end[-1] for end in ends], costs, [] if states else least_left)

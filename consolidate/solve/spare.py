@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from consolidate.model.rules import FailureReserve
 from consolidate.solve.kernels import empty_state, place
 from consolidate.solve.problem import Arrays, Problem
-from consolidate.solve.search import Try, first_to_fit, settle, steps_of
+from consolidate.solve.search import TRIES, Try, first_to_fit, settle, steps_of
 
-_TRIES = 2
-"""Hosts tried as the one that keeps room, side by side: with enough steps most of them will do."""
 _PATIENCE = 2
 """Times as many steps as for closing a host: there is more to keep."""
 _EVENLY = 2
@@ -46,7 +44,7 @@ def keep_spare(
     taken = np.bincount(host_of[np.concatenate(members)], minlength=len(on))[candidates]
     room = (arrays.capacity[candidates] * arrays.weight).sum(axis=1)
     tries = []
-    for spare in candidates[np.lexsort((-room, taken))][:_TRIES].tolist():  # who holds least of it has least to give up
+    for spare in candidates[np.lexsort((-room, taken))][:TRIES].tolist():  # who holds least of it has least to give up
         reserved = _reserving(arrays, members, spare, int(on.sum()))
         state = empty_state(reserved)
         for item, host in enumerate(host_of.tolist()):

@@ -82,4 +82,4 @@ def test_an_applier_over_ssh_and_one_on_the_host_keep_each_other_out(tmp_path: P
 def test_where_there_are_no_control_groups_nobody_is_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     with LocalMachine("here", tmp_path).reserved(), LocalMachine("here", tmp_path).reserved():
-        pass
+        assert [path.name for path in tmp_path.iterdir()] == ["proc"], "no lock is left behind either"

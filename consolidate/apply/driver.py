@@ -1,7 +1,7 @@
 """Apply a plan's partitions on one host: journal, write, read back; and take them back.
 
-Only the document is obeyed. What was observed when it was prepared is observed again before every write, and a write
-that fails takes back all those before it.
+Only the document is obeyed. What was observed when it was prepared is observed again, since another applier may have
+been at work until now; and a write that fails takes back all those before it.
 """
 
 from __future__ import annotations
@@ -124,11 +124,7 @@ class _Writer:
         written: list[Entry] = []
         for number, change in enumerate(preparation.changes, start=1):
             began = self._clock()
-            if not change.needed:
-                outcomes.append(Outcome(change.workload, change.where, "unchanged", 0.0, change.now))
-                continue
-            observed, error = self._write_one(change, written)
-            status = "failed" if error else "done"
+            status, observed, error = self._write_one(change, written)
             outcomes.append(
                 Outcome(change.workload, change.where, status, self._clock() - began, observed or "", error)
             )
@@ -138,27 +134,32 @@ class _Writer:
                 return outcomes + [Outcome(one.workload, one.where, "skipped", 0.0, one.now) for one in rest]
         return outcomes
 
-    def _write_one(self, change: Change, written: list[Entry]) -> tuple[str | None, str]:
-        """What a key holds after it was written, and what went wrong. What may be there is added to ``written``."""
+    def _write_one(self, change: Change, written: list[Entry]) -> tuple[str, str | None, str]:
+        """What was done, what the key holds now, and what went wrong. What may be there is added to ``written``."""
         backend = self._backends[change.backend]
         observed: str | None = None
         try:
             observed = backend.read(self._machine, change)
+            if observed is not None and _same(observed, change.wanted):
+                # Maybe it only came true since the look: by the last command of an applier that was killed.
+                return "unchanged", observed, ""
             if observed is None or not _same(observed, change.now):
                 found = "the subject has ended" if observed is None else f"it holds {observed!r}"
-                return observed, f"{change.where}: {found} since it was looked at ({change.now!r}); apply again"
+                error = f"{change.where}: {found} since it was looked at ({change.now!r}); apply again"
+                return "failed", observed, error
             entry = self._entry(change)
             self._records.journal.announce(entry)
             written.append(entry)
             backend.execute(self._machine, change, change.wanted)
             observed = backend.read(self._machine, change)
         except ApplyError as failure:
-            return observed, str(failure)
+            return "failed", observed, str(failure)
         if observed is None:
-            return None, f"{change.where}: ended or was created anew while it was written; apply again"
+            return "failed", None, f"{change.where}: ended or was created anew while it was written; apply again"
         if not _same(observed, change.wanted):
-            return observed, f"{change.where}: reads {observed!r} after {change.wanted!r} was written; see doctor"
-        return observed, ""
+            error = f"{change.where}: reads {observed!r} after {change.wanted!r} was written; see doctor"
+            return "failed", observed, error
+        return "done", observed, ""
 
     def undo(self, entry: Entry, force: bool = False) -> Outcome:
         """Bring back what was there. Never raises: one key's trouble must not keep the others from going back."""

@@ -96,8 +96,8 @@ def test_what_a_size_rests_on_is_explained(tmp_path: Path) -> None:
     fleet, store = write(tmp_path / "fleet.yaml", HOSTS), tmp_path / "store"
     assert consolidate("import", "azure-migrate", servers, "--store", store).code == 0
     for name, lines in (
-        ("web", ("sized by the greatest use that its source sums up", "1.100 cores", "4.4 GiB")),
-        ("db", ("so it is sized by its limit", "4 virtual CPUs share a core", "1.000 cores", "8.0 GiB")),
+        ("web", ("sized by the greatest use that its source sums up", "1.100 cores", "4.400 GiB")),
+        ("db", ("so it is sized by its limit", "4 virtual CPUs share a core", "1.000 cores", "8.000 GiB")),
     ):
         ran = consolidate("explain", name, "--store", store, "--fleet", fleet)
         assert ran.code == 0, ran.err

@@ -302,6 +302,31 @@ def test_what_changed_between_looking_and_writing_is_not_overwritten(tmp_path: P
     assert (root / "sys/fs/cgroup/db/cpu.weight").read_text() == "77\n"
 
 
+def test_what_a_killed_applier_wrote_between_looking_and_writing_is_taken_for_written(tmp_path: Path) -> None:
+    root = make_host(tmp_path / "root", 2, GROUPS)
+    before = contents(root)
+    machine, records = LocalMachine("here", root), Records(tmp_path, "here")
+    preparation = prepare(PLAN, machine, records)
+    assert applied(PLAN, root, tmp_path) == ["done"] * 6
+    outcomes = apply_changes(PLAN, machine, preparation, records, clock=clock)
+    assert [outcome.status for outcome in outcomes] == ["unchanged"] * 6
+    assert len(records.journal.open_entries()) == 6
+    taken_back(root, tmp_path)
+    assert contents(root).keys() == before.keys()
+    assert all(contents(root)[path].rstrip(b"\n") == text.rstrip(b"\n") for path, text in before.items())
+
+
+def test_what_another_takes_back_between_looking_and_writing_is_not_called_unchanged(tmp_path: Path) -> None:
+    root = make_host(tmp_path / "root", 2, GROUPS)
+    machine, records = LocalMachine("here", root), Records(tmp_path, "here")
+    applied(PLAN, root, tmp_path)
+    preparation = prepare(PLAN, machine, records)
+    taken_back(root, tmp_path)
+    outcomes = apply_changes(PLAN, machine, preparation, records, clock=clock)
+    assert [outcome.status for outcome in outcomes][:1] == ["failed"]
+    assert "since it was looked at" in outcomes_text(outcomes)
+
+
 def test_a_canary_that_is_not_in_the_plan_is_refused(tmp_path: Path) -> None:
     root = make_host(tmp_path / "root", 2, GROUPS)
     assert prepare(PLAN, LocalMachine("here", root), canary="db").changes[0].workload == "db"

@@ -34,22 +34,6 @@ SPARE_S = 0.15
 
 
 @dataclass(frozen=True)
-class Row:
-    """One instance's result beside what is published."""
-
-    instance: str
-    bins: int
-    bound: int
-    optimum: int | None
-    """Published, where known."""
-    best_heuristic: int
-    """Fewest bins of 351 published heuristics."""
-    seconds: float
-    peak_bytes: int
-    """Of one worker, when it last reported."""
-
-
-@dataclass(frozen=True)
 class Solved:
     """The best packing and bound of all workers."""
 
@@ -125,6 +109,7 @@ def _work(instance: Instance, seed: int, deadline_s: float, results: Connection)
     effort = replace(Effort(), dives=1_000_000, most_nodes=1_000_000)
     if seed % WORKERS:
         effort = replace(effort, starts=100, most_nodes=effort.first_nodes, close_nodes=effort.first_nodes)
+        effort = replace(effort, squeeze_steps=10_000_000)
     pack(instance, seed, effort, lambda: time.monotonic() > deadline_s, report)
     results.close()
     os._exit(0)
@@ -144,26 +129,6 @@ def instances(every: int = 1, data: Path | None = None) -> Iterator[tuple[str, s
             }
         for name in sorted(texts)[::every]:
             yield name, texts[name], published[Path(name).stem]
-
-
-def run_set(every: int = 10, seconds: float = 20.0, seed: int = 1, data: Path | None = None) -> Iterator[Row]:
-    """Solve every so many instances of each public set, each with so many seconds."""
-    for name, text, published in instances(every, data):
-        instance = parse(text)
-        solved = solve(instance, time.monotonic() + seconds, seed)
-        broken = broken_packing(instance, [(one.kind, one.items) for one in solved.packing])
-        if broken is not None:
-            raise AssertionError(f"{name}: {broken}")
-        optimum = int(published["OPT"])
-        yield Row(
-            name,
-            len(solved.packing),
-            solved.bound,
-            optimum if optimum >= 0 else None,
-            int(published["best_overall"]),
-            round(solved.seconds, 2),
-            solved.peak_bytes,
-        )
 
 
 def solve_one(name: str, seconds: float, seed: int, out: Path | None) -> Outcome:

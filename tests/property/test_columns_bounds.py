@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from consolidate.solve.certificate import broken_packing, proves
 from consolidate.solve.columns import Effort, Instance, pack
-from consolidate.solve.columns.instance import merge_identical
+from consolidate.solve.columns.instance import cost_of, merge_identical
+from consolidate.solve.columns.squeeze import squeeze
 
 QUICK = Effort(starts=2, dives=2)
 
@@ -87,3 +89,16 @@ def test_packings_are_right_and_bounds_hold(instance: Instance, seed: int) -> No
         assert proves(merged, packed.certificate, packed.certificate.bound(merged))
     if instance.monotone:
         assert packed.cost == optimum
+
+
+@given(small(), st.integers(0, 1_000))
+@settings(max_examples=200, deadline=None)
+def test_squeezing_keeps_every_rule_and_never_costs_more(instance: Instance, seed: int) -> None:
+    merged, _ = merge_identical(instance)
+    packed = pack(merged, seed, replace(QUICK, squeeze_steps=0, dives=0, choice_nodes=0))
+    if packed is None:
+        return
+    squeezed = squeeze(merged, packed.packing, 0, 20_000, seed, lambda: False)
+    assert broken_packing(merged, [(one.kind, one.items) for one in squeezed]) is None
+    assert cost_of(merged, squeezed) <= packed.cost
+    assert squeezed == squeeze(merged, packed.packing, 0, 20_000, seed, lambda: False)

@@ -14,6 +14,7 @@ from consolidate.solve.columns.construct import packings
 from consolidate.solve.columns.dive import dive
 from consolidate.solve.columns.generate import Generator
 from consolidate.solve.columns.instance import Instance, Packing, Pattern, ShouldStop, cost_of, merge_identical
+from consolidate.solve.columns.squeeze import squeeze
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Effort:
 
     starts: int = 30
     """Constructed packings, each a source of patterns."""
+    squeeze_steps: int = 1_000_000
+    """Steps of annealing from the best of them."""
     first_nodes: int = 100
     """Nodes of pricing below each item at first,"""
     most_nodes: int = 25_600
@@ -100,6 +103,7 @@ class _Run:
             self._offer(packing)
             if self._done():
                 break
+        self._squeeze()
         self._converge(self.effort.first_nodes, hasty=True)
         if not self._done():
             self._dive(1.0)
@@ -137,6 +141,11 @@ class _Run:
             values, ceilings = anywhere[:, cell].tolist(), instance.capacity[:, cell].tolist()
             volume = DualCertificate(tuple(values), (0,) * len(ceilings), tuple(ceilings))
             self._prove(volume.bound(instance), "continuous", volume)
+
+    def _squeeze(self) -> None:
+        if self.best is not None and not self._done():
+            steps = self.effort.squeeze_steps
+            self._offer(squeeze(self.instance, self.best, self.bound, steps, self.seed, self._asked))
 
     def _choose(self) -> None:
         if self._done():

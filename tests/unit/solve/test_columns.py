@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from consolidate.solve.certificate import broken_packing, proves
 from consolidate.solve.columns import Effort, Instance, Packed, Pattern, pack, uniform_bins
 from consolidate.solve.columns.instance import merge_identical
 from consolidate.solve.columns.pricing import knapsack, price
+from consolidate.solve.columns.squeeze import squeeze
 from tests.bench.vbp import instances, parse
 
 EMPTY = np.zeros((0,), dtype=np.int64)
@@ -125,6 +127,30 @@ def test_the_same_seed_and_effort_give_the_same_packing() -> None:
 
 
 @pytest.mark.data
+def test_squeezing_closes_a_bin_that_no_rule_of_thumb_closes() -> None:
+    instance = uniform_bins(np.array([[49], [26], [25], [47], [29], [24], [40], [34], [26]]), np.array([100]))
+    greedy = tuple(Pattern(0, items) for items in ((0, 3), (6, 7, 1), (8, 2, 4), (5,)))
+    squeezed = squeeze(instance, greedy, 3, 1_000_000, 1, lambda: False)
+    assert len(squeezed) == 3
+    assert broken_packing(instance, [(one.kind, one.items) for one in squeezed]) is None
+    assert squeeze(instance, greedy, 3, 1_000_000, 1, lambda: True) == greedy
+
+
+@pytest.mark.parametrize(
+    ("mate", "bins"),
+    [("a group of two", 3), ("not allowed", 3), ("free", 1)],
+)
+def test_squeezing_heeds_groups_and_what_is_not_allowed(mate: str, bins: int) -> None:
+    instance = replace(
+        uniform_bins(np.full((6, 1), 1), np.array([10])),
+        group=np.ones((6, 1), dtype=np.int64),
+        group_bound=np.array([2 if mate == "a group of two" else 6]),
+        allowed=np.full((1, 6), mate != "not allowed"),
+    )
+    start = tuple(Pattern(0, (item, item + 1)) for item in (0, 2, 4))
+    assert len(squeeze(instance, start, 1, 100_000, 1, lambda: False)) == bins
+
+
 def test_public_instances_are_solved_to_the_published_optimum(data: Path) -> None:
     for name, text, published in instances(40, data):
         instance = parse(text)

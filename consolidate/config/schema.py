@@ -221,6 +221,7 @@ class PolicySection(Section):
     sigmas: float | None = Field(default=None, ge=0, le=100)
     half_life: Seconds | None = None
     time_aligned: bool | None = None
+    memory_time_aligned: bool | None = None
     found_periods: bool | None = None
     skip_quiet_days: bool | None = None
     time_zone: Zone | None = None
@@ -254,6 +255,7 @@ class PolicySection(Section):
             "sigmas": self.sigmas,
             "half_life_days": None if self.half_life is None else self.half_life / 86400,
             "time_aligned": self.time_aligned,
+            "memory_time_aligned": self.memory_time_aligned,
             "found_periods": self.found_periods,
             "skip_quiet_days": self.skip_quiet_days,
             "time_zone": self.time_zone,

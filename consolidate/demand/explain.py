@@ -184,7 +184,7 @@ def _quiet(step: _Step, part: Part) -> Iterator[str]:
 
 def _slots(step: _Step, width: int) -> str:
     """How finely time is told apart, and why."""
-    if step.dimension == "memory_bytes":
+    if step.dimension == "memory_bytes" and not step.policy.memory_time_aligned:
         return "one for all hours: what is full stays full"
     if width == 1:
         return f"one for all hours: {_why_flat(step)}"
@@ -192,7 +192,7 @@ def _slots(step: _Step, width: int) -> str:
 
 
 def _why_flat(step: _Step) -> str:
-    if not step.policy.time_aligned:
+    if not step.policy.time_aligned and step.dimension != "memory_bytes":
         return "the policy is not time-aligned"
     if slot_count(round(step.demand.days * DAY_S)) > 1:
         return "its load was not found to repeat"

@@ -142,9 +142,11 @@ def samples_of(part: Part, fleet: Fleet, dimension: str, length_s: NDArray[np.in
         if policy.skip_quiet_days:
             amounts = without_days(amounts, *quiet_days(amounts, workloads))
         if policy.time_aligned:
-            slots = np.array([slot_count(int(one)) for one in length_s], dtype=np.int64)
+            slots = _finest(length_s)
         if policy.found_periods:
             slots = found_slots(amounts, slots)
+    elif policy.memory_time_aligned:
+        amounts, slots = at_local_times(amounts, policy), _finest(length_s)
     return Samples(
         amounts,
         slots,
@@ -153,6 +155,11 @@ def samples_of(part: Part, fleet: Fleet, dimension: str, length_s: NDArray[np.in
         policy.sigmas,
         weights(amounts, policy.half_life_days),
     )
+
+
+def _finest(length_s: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Slots that each workload's history allows, shape (workloads,)."""
+    return np.array([slot_count(int(one)) for one in length_s], dtype=np.int64)
 
 
 def at_local_times(amounts: Amounts, policy: SizingPolicy) -> Amounts:

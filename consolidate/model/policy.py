@@ -54,6 +54,8 @@ class SizingPolicy:
     servers (VMware vSphere 6.7 Data Center Design Cookbook, "Determining the vCPU-to-core ratio")."""
     time_aligned: bool = True
     """By hour; otherwise one amount for all hours, so that a plan adds up peaks."""
+    memory_time_aligned: bool = False
+    """Memory by hour too: what a workload gives back in some hours, others take. Only where it is given back."""
     found_periods: bool = False
     """Slots only where the load was found to repeat by week or day, not wherever the history is long enough."""
     skip_quiet_days: bool = False

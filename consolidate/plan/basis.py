@@ -32,9 +32,10 @@ def _sizing(known: list[Demand], policy: Policy) -> list[str]:
     if not any(demand.source == "measured" for demand in known):
         return []
     sizing = policy.sizing
+    memory = "in each hour" if sizing.memory_time_aligned else "seen"
     return [
         f"CPU is sized at the {sizing.cpu_quantile:.0%} quantile of each hour and "
-        f"{sizing.cpu_margin_permille / 10:g} % more, memory at the highest ever seen and "
+        f"{sizing.cpu_margin_permille / 10:g} % more, memory at the highest ever {memory} and "
         f"{sizing.memory_margin_permille / 10:g} % more, disk and network at the {sizing.io_quantile:.0%} quantile and "
         f"{sizing.io_margin_permille / 10:g} % more.",
         *_unusual(sizing),

@@ -19,11 +19,13 @@ def sizing(settings: str) -> SizingPolicy:
 def test_every_setting_reaches_the_policy() -> None:
     policy = sizing(
         "{predictors: [n-sigma, rc-like, n-sigma], sigmas: 2, half_life: 36h, found_periods: true, "
+        "memory_time_aligned: true, "
         "skip_quiet_days: true, time_zone: Europe/Berlin, busy_hours: 'Mon-Fri 08:00-18:00', off_hours: 25%}"
     )
     assert policy.predictors == (Predictor.SIGMA, Predictor.LIMIT_QUANTILE)
     assert (policy.sigmas, policy.half_life_days) == (2, 1.5)
     assert (policy.found_periods, policy.skip_quiet_days, policy.time_zone) == (True, True, "Europe/Berlin")
+    assert policy.memory_time_aligned
     assert len(policy.counted_permille) == 168
     assert [policy.counted_permille[hour] for hour in (7, 8, 17, 18, 5 * 24 + 12)] == [250, 1000, 1000, 250, 250]
 

@@ -56,6 +56,17 @@ def test_off_hours_count_as_said_and_memory_always_counts() -> None:
     assert demand.amounts["memory_bytes"].tolist() == [500]
 
 
+def test_memory_is_sized_by_hour_only_where_that_is_asked() -> None:
+    asked = replace(PLAIN, memory_time_aligned=True, counted_permille=BUSY)
+    demand = sized(LOAD, asked)
+    assert demand.amounts["memory_bytes"].tolist() == LOAD[:168].tolist(), "the highest of each hour, and all of it"
+    assert demand.peak.get("memory_bytes") == 500
+    shifted = sized(LOAD, replace(asked, time_zone="Etc/GMT-1")).amounts["memory_bytes"]
+    assert shifted.tolist() == np.roll(LOAD[:168], 1).tolist()
+    lines = list(explain(history(LOAD), CASE, {"w": demand}, asked, "w"))
+    assert lines.count("    slots           168, one for each hour of the week in UTC") == 2
+
+
 def test_a_flat_size_is_told_apart_by_the_hours_that_count() -> None:
     demand = sized(LOAD[:20], replace(PLAIN, cpu_quantile=1.0, counted_permille=BUSY))
     assert demand.amounts["cpu_milli"].tolist() == np.where(OFFICE[:168], 500, 150).tolist()

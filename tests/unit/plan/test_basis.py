@@ -18,6 +18,7 @@ def test_what_is_unusual_about_the_sizing_is_named() -> None:
     sizing = SizingPolicy(
         predictors=(Predictor.QUANTILE, Predictor.SIGMA),
         half_life_days=14,
+        memory_time_aligned=True,
         skip_quiet_days=True,
         time_zone="Europe/Vienna",
         counted_permille=(1000,) * 100 + (250,) * 68,
@@ -25,6 +26,7 @@ def test_what_is_unusual_about_the_sizing_is_named() -> None:
     lines = _lines(sizing)
     assert "predicted by quantile, n-sigma, of which the largest counts" in lines
     assert "half after 14 days" in lines
+    assert "memory at the highest ever in each hour and 10 % more" in lines
     assert "far quieter" in lines
     assert "Hours are those of Europe/Vienna." in lines
     assert "68 of the week's 168 hours" in lines
@@ -33,6 +35,7 @@ def test_what_is_unusual_about_the_sizing_is_named() -> None:
 
 def test_the_default_sizing_has_one_line() -> None:
     assert "predicted by" not in _lines(SizingPolicy())
+    assert "memory at the highest ever seen and" in _lines(SizingPolicy())
     assert "off-hours" not in _lines(SizingPolicy())
 
 

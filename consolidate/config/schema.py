@@ -217,6 +217,7 @@ class PolicySection(Section):
     memory_margin: Permille | None = None
     vcpus_per_core: float | None = Field(default=None, ge=1, le=100)
     io_margin: Permille | None = None
+    peak_share: Permille | None = None
     predictors: Annotated[list[Predictor], Field(min_length=1)] | None = None
     sigmas: float | None = Field(default=None, ge=0, le=100)
     half_life: Seconds | None = None
@@ -251,6 +252,7 @@ class PolicySection(Section):
             "memory_margin_permille": self.memory_margin,
             "io_margin_permille": self.io_margin,
             "vcpus_per_core": self.vcpus_per_core,
+            "peak_permille": self.peak_share,
             "predictors": None if self.predictors is None else tuple(dict.fromkeys(self.predictors)),
             "sigmas": self.sigmas,
             "half_life_days": None if self.half_life is None else self.half_life / 86400,

@@ -16,7 +16,7 @@ from consolidate.demand.kernels import WIDTH
 from consolidate.demand.predictors import BODY_QUANTILE, PREDICTORS, Samples, moments, overall
 from consolidate.demand.profile import history_s, slot_count
 from consolidate.demand.repeats import DAY_S, quiet_days
-from consolidate.demand.sizing import at_local_times, predictors_of, rounded_up, rule_of, samples_of
+from consolidate.demand.sizing import at_local_times, peaks_of, predictors_of, rounded_up, rule_of, samples_of
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet, Workload
 from consolidate.model.isolation import VIRTUAL
@@ -122,6 +122,7 @@ def _measured(step: _Step) -> Iterator[str]:
     length_s = history_s(part.amounts["cpu_milli"], 1)[0]
     alone = replace(step.subject.fleet, workloads=(step.subject.workload,), rules=())
     samples = samples_of(part, alone, dimension, length_s, policy)
+    yield from _peaks(step, part)
     if policy.skip_quiet_days and dimension != "memory_bytes":
         yield from _quiet(step, part)
     width = int(samples.slots[0])
@@ -170,6 +171,25 @@ def _raw(step: _Step, part: Part) -> Iterator[str]:
     yield f"    mean            {step.told(amounts.value.mean())}"
     yield f"    of all samples  half are at most {p50}, 95 % at most {p95}"
     yield f"                    99 % at most {p99}, the highest is {most}"
+
+
+def _peaks(step: _Step, part: Part) -> Iterator[str]:
+    """What peaks within intervals are known, and what of them counts."""
+    peaks = part.peaks.get(step.dimension)
+    if peaks is None or not len(peaks.value):
+        return
+    means = part.amounts[step.dimension]
+    above = peaks_of(means, peaks) - means.value
+    known = ~np.isnan(above)
+    told = step.told(peaks.value.max())
+    yield f"    peaks           {known.sum():,} samples come with the peak within their interval, {told} at most"
+    share = step.policy.peak_permille
+    if share == 1000:
+        yield "                    which stands for the sample from here on"
+    elif share:
+        yield f"                    {share / 10:g} % of what it is above the sample is added to it from here on"
+    else:
+        yield "                    which the policy does not look at in sizing, only in limits"
 
 
 def _quiet(step: _Step, part: Part) -> Iterator[str]:

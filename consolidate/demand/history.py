@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +31,8 @@ class Part:
     """Index in the fleet of each workload, shape (workloads of the part,)."""
     amounts: Mapping[str, Amounts]
     """By dimension; CPU in reference cores."""
+    peaks: Mapping[str, Amounts] = field(default_factory=dict)
+    """The most within the intervals that samples average, by dimension, where a source has it."""
 
 
 class History(Protocol):
@@ -123,7 +125,12 @@ def read_history(read: Reader, fleet: Fleet) -> Parts:
             dimension: _read(read, source, index, rated if dimension == "cpu_milli" else _as_measured)
             for dimension, source in SOURCES.items()
         }
-        return Part(positions, amounts)
+        peaks = {
+            dimension: _read(read, Source(source.peak, (), source.factor), index, rated)
+            for dimension, source in SOURCES.items()
+            if source.peak
+        }
+        return Part(positions, amounts, peaks)
 
     # One part stays in memory; of many, each is read again when it is needed again.
     keep = functools.cache if len(chunks) == 1 else (lambda function: function)
@@ -136,19 +143,23 @@ def _changed(make: Callable[[], Part], change: Callable[[Part], Part]) -> Part:
 
 def _at(part: Part, chosen: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Part:
     """A part's samples of some times."""
-    amounts = {name: _where(one, chosen(one.at_s)) for name, one in part.amounts.items()}
-    return Part(part.positions, amounts)
+    amounts, peaks = (
+        {name: _where(one, chosen(one.at_s)) for name, one in series.items()} for series in (part.amounts, part.peaks)
+    )
+    return Part(part.positions, amounts, peaks)
 
 
 def _of(part: Part, kept: NDArray[np.bool_]) -> Part:
     """A part's workloads that are kept, as the fleet and the part count those that are left."""
     here, fleet_index = kept[part.positions], np.cumsum(kept) - 1
     local = np.cumsum(here) - 1
-    amounts = {}
-    for name, one in part.amounts.items():
+
+    def kept_of(one: Amounts) -> Amounts:
         own = _where(one, here[one.workload])
-        amounts[name] = Amounts(local[own.workload], own.at_s, own.value)
-    return Part(fleet_index[part.positions[here]], amounts)
+        return Amounts(local[own.workload], own.at_s, own.value)
+
+    amounts, peaks = ({name: kept_of(one) for name, one in series.items()} for series in (part.amounts, part.peaks))
+    return Part(fleet_index[part.positions[here]], amounts, peaks)
 
 
 def _where(amounts: Amounts, keep: NDArray[np.bool_]) -> Amounts:

@@ -20,6 +20,8 @@ from consolidate.model.fleet import Fleet, Workload
 from consolidate.model.isolation import VIRTUAL
 from consolidate.model.policy import Predictor, SizingPolicy
 
+_TIME_BITS = 34
+"""Enough for Unix times of the next five centuries."""
 ESSENTIAL = ("cpu_milli", "memory_bytes")
 """Without these a workload's demand is unknown."""
 
@@ -31,7 +33,7 @@ class _Measured:
     profiles: list[NDArray[np.int64] | None]
     mean: NDArray[np.float64]
     highest: NDArray[np.int64]
-    """With margin; 0 without samples."""
+    """With margin, peaks within intervals included; 0 without samples."""
 
 
 def estimate(history: History, fleet: Fleet, policy: SizingPolicy, stated: Mapping[str, Demand]) -> Demands:
@@ -54,6 +56,7 @@ def _estimate(part: Part, fleet: Fleet, policy: SizingPolicy) -> dict[str, Deman
     workloads = [fleet.workloads[position] for position in part.positions]
     ratings = cpu_ratings(fleet)[part.positions]
     length_s, coverage = history_s(part.amounts["cpu_milli"], len(workloads))
+    peaked = _peak_coverage(part)
     measured = {name: _size(part, fleet, name, length_s, policy) for name in part.amounts}
     demands: dict[str, Demand | Unknown] = {}
     for position, workload in enumerate(workloads):
@@ -67,6 +70,7 @@ def _estimate(part: Part, fleet: Fleet, policy: SizingPolicy) -> dict[str, Deman
             workload.name,
             amounts,
             coverage=float(coverage[position]),
+            peak_coverage=float(peaked[position]),
             days=float(length_s[position] / 86400),
             highest_cpu_milli=int(measured["cpu_milli"].highest[position]),
             mean_cpu_milli=float(measured["cpu_milli"].mean[position]),
@@ -135,7 +139,7 @@ def samples_of(part: Part, fleet: Fleet, dimension: str, length_s: NDArray[np.in
         policy: How to read them.
 
     """
-    amounts, workloads = part.amounts[dimension], len(part.positions)
+    amounts, workloads = with_peaks(part, dimension, policy.peak_permille), len(part.positions)
     slots = np.ones(workloads, dtype=np.int64)
     if dimension != "memory_bytes":
         amounts = at_local_times(amounts, policy)
@@ -155,6 +159,32 @@ def samples_of(part: Part, fleet: Fleet, dimension: str, length_s: NDArray[np.in
         policy.sigmas,
         weights(amounts, policy.half_life_days),
     )
+
+
+def with_peaks(part: Part, dimension: str, permille: int) -> Amounts:
+    """A part's samples, each with a share of what the peak within its interval is above it, where that is known."""
+    means, peaks = part.amounts[dimension], part.peaks.get(dimension)
+    if peaks is None or not len(peaks.value) or not permille:
+        return means
+    above = np.maximum(peaks_of(means, peaks) - means.value, 0.0)
+    return Amounts(means.workload, means.at_s, means.value + np.nan_to_num(above) * permille / 1000)
+
+
+def peaks_of(means: Amounts, peaks: Amounts) -> NDArray[np.float64]:
+    """Peak of the same workload at the same time for each sample, shape (samples,); NaN where there is none."""
+    wanted, known = (one.workload << _TIME_BITS | one.at_s for one in (means, peaks))
+    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[at] == wanted, peaks.value[at], np.nan)
+
+
+def _peak_coverage(part: Part) -> NDArray[np.float64]:
+    """Share of each workload's CPU samples that came with their peak, shape (workloads of the part,)."""
+    means, peaks = part.amounts["cpu_milli"], part.peaks.get("cpu_milli")
+    number = np.bincount(means.workload, minlength=len(part.positions))
+    if peaks is None or not len(peaks.value):
+        return np.zeros(len(number))
+    known = np.bincount(means.workload, ~np.isnan(peaks_of(means, peaks)), minlength=len(number))
+    return np.asarray(known / np.maximum(number, 1))
 
 
 def _finest(length_s: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -196,9 +226,18 @@ def _size(part: Part, fleet: Fleet, dimension: str, length_s: NDArray[np.int64],
         for row, slots in zip(predicted, samples.slots, strict=True)
     ]
     amounts, margin = part.amounts[dimension], rule_of(dimension, policy)[1]
-    mean, highest = np.zeros(len(profiles)), np.zeros(len(profiles))
+    number = np.bincount(amounts.workload, minlength=len(profiles))
+    mean = _reduced(np.add, amounts, len(profiles)) / np.maximum(number, 1)
+    highest = _reduced(np.maximum, amounts, len(profiles))
+    if dimension in part.peaks:
+        highest = np.maximum(highest, _reduced(np.maximum, part.peaks[dimension], len(profiles)))
+    return _Measured(profiles, mean, np.ceil(highest * (1000 + margin) / 1000).astype(np.int64))
+
+
+def _reduced(how: np.ufunc, amounts: Amounts, workloads: int) -> NDArray[np.float64]:
+    """Each workload's samples in one figure, shape (workloads,); 0 without any."""
+    figures = np.zeros(workloads)
     seen, first = np.unique(amounts.workload, return_index=True)
     if len(seen):
-        mean[seen] = np.add.reduceat(amounts.value, first) / np.diff(np.append(first, len(amounts.value)))
-        highest[seen] = np.ceil(np.maximum.reduceat(amounts.value, first) * (1000 + margin) / 1000)
-    return _Measured(profiles, mean, highest.astype(np.int64))
+        figures[seen] = how.reduceat(amounts.value, first)
+    return figures

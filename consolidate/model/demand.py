@@ -39,7 +39,7 @@ class Demand:
     days: float = 0.0
     """Length of the history it rests on."""
     highest_cpu_milli: int = 0
-    """Highest CPU ever measured, with margin: what a limit must leave room for."""
+    """Highest CPU ever measured, peaks within intervals included, with margin: what a limit must leave room for."""
     mean_cpu_milli: float = 0.0
     """Average CPU, for power; the slots hold what is reserved, which is more."""
     source: str = "stated"
@@ -49,6 +49,8 @@ class Demand:
     """What it was measured in, whose cost it therefore holds; None is what the workload has now."""
     seen: Seen = Seen()
     """What its limits are chosen from besides; it takes no room in a plan."""
+    peak_coverage: float = 0.0
+    """Share of its CPU samples that came with the peak within their interval, 0 to 1."""
 
     def __post_init__(self) -> None:
         """Refuse profiles that cannot be laid beside each other, and negative amounts."""

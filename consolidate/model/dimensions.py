@@ -13,6 +13,8 @@ class Source:
     gauge: str
     counters: tuple[str, ...] = ()
     factor: float = 1.0
+    peak: str = ""
+    """Gauge of the most within each interval that ``gauge`` averages, at the same times; some sources have it."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -21,7 +23,7 @@ class Source:
 
 
 SOURCES: Mapping[str, Source] = {
-    "cpu_milli": Source("cpu_cores", ("cpu_seconds_total",), 1000.0),
+    "cpu_milli": Source("cpu_cores", ("cpu_seconds_total",), 1000.0, peak="cpu_cores_max"),
     "memory_bytes": Source("memory_working_set_bytes"),
     "disk_read_bytes_per_s": Source("disk_read_bytes_per_s", ("disk_read_bytes_total",)),
     "disk_write_bytes_per_s": Source("disk_write_bytes_per_s", ("disk_write_bytes_total",)),

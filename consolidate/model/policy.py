@@ -40,6 +40,9 @@ class SizingPolicy:
     io_quantile: float = 0.95
     memory_quantile: float = 1.0
     """Of all samples; memory is not compressible."""
+    peak_permille: int = 500
+    """Of what a peak within an interval is above the mean of that interval, so much is added to it, where a source has
+    such peaks. Workloads on a host do not all peak in the same seconds, so a plan that adds up whole peaks is safe."""
     predictors: tuple[Predictor, ...] = (Predictor.QUANTILE,)
     """For all but memory; of several the one that asks for most."""
     sigmas: float = 3.0
@@ -83,6 +86,7 @@ SIZING_POLICIES: Mapping[str, SizingPolicy] = {
             cpu_margin_permille=150,
             memory_margin_permille=150,
             io_margin_permille=150,
+            peak_permille=1000,
             vcpus_per_core=1.0,
             risk=0.001,
         ),
@@ -94,6 +98,7 @@ SIZING_POLICIES: Mapping[str, SizingPolicy] = {
             cpu_margin_permille=0,
             memory_margin_permille=50,
             io_margin_permille=0,
+            peak_permille=0,
             risk=0.03,
         ),
     )

@@ -20,6 +20,7 @@ def basis(fleet: Fleet, demands: Demands, policy: Policy) -> tuple[str, ...]:
     known = [demand for demand in demands.values() if isinstance(demand, Demand)]
     return (
         *_sizing(known, policy),
+        *_peaks(known, policy.sizing),
         *_history(known),
         *_shared_cores(fleet, demands, policy),
         _ratings(fleet),
@@ -62,6 +63,15 @@ def _unusual(sizing: SizingPolicy) -> list[str]:
             f"{off} of the week's 168 hours are off-hours; of CPU, disk and network as little as {least:g} % counts."
         )
     return lines
+
+
+def _peaks(known: list[Demand], sizing: SizingPolicy) -> list[str]:
+    """Whether peaks within intervals are known, and what of them counts."""
+    number = sum(demand.peak_coverage > 0 for demand in known)
+    if not number:
+        return []
+    share = f"{sizing.peak_permille / 10:g} % of what it is above the mean of the interval counts"
+    return [f"CPU of {count(number, 'workload')} comes with the peak within each interval; {share}."]
 
 
 def _history(known: list[Demand]) -> list[str]:

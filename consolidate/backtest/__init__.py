@@ -4,5 +4,6 @@ from consolidate.backtest.judge import BackTest as BackTest
 from consolidate.backtest.judge import Judged as Judged
 from consolidate.backtest.judge import backtest as backtest
 from consolidate.backtest.judge import calibration as calibration
-from consolidate.backtest.judge import promises_kept as promises_kept
+from consolidate.backtest.judge import judge_halves as judge_halves
+from consolidate.backtest.judge import judge_sizings as judge_sizings
 from consolidate.backtest.judge import risk_curve as risk_curve

@@ -7,7 +7,7 @@ what others do (adding up peaks, 95 % quantiles or limits) and the clairvoyant p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +30,8 @@ BASELINES = (
     replace(_BARE, name="sum of 95 %", time_aligned=False, memory_quantile=0.95),
     replace(_BARE, name="sum of limits", min_hours=float("inf"), vcpus_per_core=1.0),
 )
+LEAST_JUDGED_S = DAY_S - 3600
+"""A day; its last sample is an interval before its end."""
 FLAT = replace(SIZING_POLICIES["balanced"], name="balanced, flat", time_aligned=False)
 """The balanced policy without hours: what is saved by laying peaks beside valleys."""
 CLAIRVOYANT = replace(_BARE, name="clairvoyant", cpu_quantile=1.0, io_quantile=1.0)
@@ -43,12 +45,8 @@ class Judged:
     hosts: int | None
     """None where no plan was possible."""
     lower_bound: int | None
-    promised: float | None
-    """Violation rate to expect, as the days planned on tell it; None where there were too few."""
-    promised_worst: float | None
-    """The same for the worst block of those days."""
-    kept: bool | None
-    """Whether the interval holds the promise."""
+    promise: Promise | None
+    """As the days planned on make it; None where there were too few."""
     violation_rate: float
     low: float
     high: float
@@ -59,7 +57,21 @@ class Judged:
     longest_minutes: float
     worst_host: str
     worst_host_rate: float
+    within: float
+    """Share of the days of hosts that kept the policy's risk."""
+    lacking: Mapping[str, float]
+    """Share of the host-intervals in which each resource was lacking; those that never were are left out."""
     note: str = ""
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether no more was lacking than was promised."""
+        return None if self.promise is None else self.violation_rate <= self.promise.at_most
+
+    @property
+    def expected(self) -> bool | None:
+        """Whether the interval holds the rate that was to be expected."""
+        return None if self.promise is None else self.low <= self.promise.usual <= self.high
 
 
 @dataclass(frozen=True)
@@ -71,8 +83,14 @@ class BackTest:
     left_out: tuple[str, ...]
     """Workloads that were measured on one side of the split only; they are neither planned nor judged."""
     judged: tuple[Judged, ...]
-    promises_kept: float | None = None
-    """By the policy as configured, in how many random halves of the workloads; None where that was not asked."""
+    halves: tuple[Judged, ...] = ()
+    """The policy as configured, on random halves of the workloads, where that was asked."""
+
+    @property
+    def promises_kept(self) -> float | None:
+        """In what share of the halves; None without any that promised something."""
+        kept = [one.kept for one in self.halves if one.kept is not None]
+        return sum(kept) / len(kept) if kept else None
 
     def regret(self, one: Judged) -> int | None:
         """Hosts more than the clairvoyant plan needs."""
@@ -128,33 +146,32 @@ def calibration(
     return _judge(split, asked, seed, search, promised)
 
 
-def promises_kept(
+def judge_halves(
     history: History,
     fleet: Fleet,
     policy: Policy,
     train_days: float,
-    splits: int,
+    count: int,
     seed: int = 0,
     effort: Effort | None = None,
-) -> float | None:
-    """In how many random halves of the workloads the interval holds what was promised; None where nothing was.
+) -> tuple[Judged, ...]:
+    """The policy on random halves of the workloads.
 
-    Each half is planned, promised and judged by itself, so that this is how often promises are kept, and not how near
-    a single one came (subsampling, Politis and Romano 1994).
+    Each half is planned, promised and judged by itself, so that this shows how often promises are kept, and not how
+    near a single one came (subsampling, Politis and Romano 1994).
 
     Raises:
         InputError: where the history is too short to be split there.
 
     """
     split, search = _split(history, fleet, train_days), effort or Effort()
-    random, kept = np.random.default_rng(seed), []
-    for _ in range(splits):
+    random, judged = np.random.default_rng(seed), []
+    for _ in range(count):
         chosen = random.permutation(len(split.fleet.workloads)) < len(split.fleet.workloads) / 2
         half = split.only(chosen)
         promised = promise(half.train, half.fleet, policy, search, half.judged_days)
-        if promised is not None:
-            kept.append(_judge(half, policy, seed, search, promised).kept is True)
-    return sum(kept) / len(kept) if kept else None
+        judged.append(_judge(half, policy, seed, search, promised))
+    return tuple(judged)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +195,7 @@ def _split(history: History, fleet: Fleet, train_days: float) -> _Split:
     """A history before and after so many days, of the workloads that were measured on both sides."""
     span = history.span_s()
     cut_s = span[0] + round(train_days * DAY_S) if span is not None else 0
-    if span is None or not span[0] < cut_s < span[1] - DAY_S:
+    if span is None or not span[0] < cut_s <= span[1] - LEAST_JUDGED_S:
         days = 0.0 if span is None else (span[1] - span[0]) / DAY_S
         raise InputError(
             f"{days:.1f} days of history cannot be split after {train_days:g}; train on fewer days and leave at least "
@@ -211,7 +228,7 @@ def _judge(split: _Split, policy: Policy, seed: int, effort: Effort, promised: P
     try:
         plan = solve_within_risk(known, fleet, demands, policy, seed, effort, lambda what, cost: None)
     except InfeasibleError as error:
-        return Judged(policy.sizing.name, None, None, None, None, None, 0, 0, 0, 0, 0, 0, "", 0, str(error))
+        return Judged(policy.sizing.name, None, None, None, 0, 0, 0, 0, 0, 0, "", 0, 0, {}, str(error))
     fared = replay(split.rest, fleet, plan.demands, plan.result.placement, policy.sizing)
     low, high = fared.interval(seed)
     weeks = fared.share.shape[2] * fared.interval_s / (7 * DAY_S)
@@ -220,9 +237,7 @@ def _judge(split: _Split, policy: Policy, seed: int, effort: Effort, promised: P
         policy.sizing.name,
         plan.result.hosts_used,
         plan.result.bound.cost,
-        None if promised is None else promised.usual,
-        None if promised is None else promised.worst,
-        None if promised is None else low <= promised.usual <= high,
+        promised,
         fared.violation_rate,
         low,
         high,
@@ -231,6 +246,8 @@ def _judge(split: _Split, policy: Policy, seed: int, effort: Effort, promised: P
         fared.longest_minutes,
         worst,
         worst_rate,
+        float((fared.host_days() <= policy.sizing.risk).mean()),
+        {name: rate for name, rate in fared.lacking().items() if rate},
         f"{plan.repairs} repairs" if plan.repairs else "",
     )
 
@@ -243,9 +260,19 @@ def risk_curve(
     history: History, fleet: Fleet, policy: Policy, train_days: float, quantiles: Iterable[float], seed: int = 0
 ) -> list[tuple[float, Judged]]:
     """Hosts against violations as the CPU quantile goes up: the price of risk, measured."""
+    chosen = list(quantiles)
+    sizings = [replace(policy.sizing, name=f"{one:.0%}", cpu_quantile=one, risk=1.0) for one in chosen]
+    return list(zip(chosen, judge_sizings(history, fleet, policy, train_days, sizings, seed), strict=True))
+
+
+def judge_sizings(
+    history: History, fleet: Fleet, policy: Policy, train_days: float, sizings: Iterable[SizingPolicy], seed: int = 0
+) -> list[Judged]:
+    """Plans by other sizings than the policy's, judged like it, but without a promise.
+
+    Raises:
+        InputError: where the history is too short to be split there.
+
+    """
     split = _split(history, fleet, train_days)
-    points = []
-    for quantile in quantiles:
-        sizing = replace(policy.sizing, name=f"{quantile:.0%}", cpu_quantile=quantile, risk=1.0)
-        points.append((quantile, _judge(split, replace(policy, sizing=sizing), seed, Effort())))
-    return points
+    return [_judge(split, replace(policy, sizing=sizing), seed, Effort()) for sizing in sizings]

@@ -1,12 +1,20 @@
-"""What a plan promises: the violation rate to expect of days it has not seen, told before they are judged.
+"""What a plan promises of days it has not seen, told before they are judged.
+
+The promise is the policy's risk: at most so large a share of the host-intervals lacks something. Where the days that
+are planned on say already that this will not hold, it is what they say. How much better than that it should be, and in
+how many days of a host the risk holds for that host alone, is told beside it.
 
 Cross-validation in blocks, within the days that are planned on: a block of days is left out, the rest is sized and
 planned as ever, and the plan is judged on the block; each block in turn. A rolling origin would plan on ever fewer days
 and so promise the fate of a plan that knew less than this one does; leaving a block out comes as near as can be to the
 history that the plan rests on. The rest of the way is reckoned: the next sample is above the highest of n alike with a
 chance of 1 / (n + 1), so rates shrink nearly as the history grows, and are multiplied by the share of days that was
-left. What is promised is the block in the middle. The worst block stands beside it: there a load changed for good, say,
-which a plan that has seen it withstands, and which the next such change may repeat.
+left. What is expected is the block in the middle. The worst block may raise the promise: there a load changed for good,
+say, which a plan that has seen it withstands, and which the next such change may repeat.
+
+Of n days of hosts that were left out, k went over the risk. Were the next such day alike, it would go over with a
+chance of at most (k + 1) / (n + 1) (conformal risk control, Angelopoulos et al., ICLR 2024). Where all loads rise
+together, days of different hosts are no independent trials.
 """
 
 from __future__ import annotations
@@ -37,6 +45,22 @@ class Promise:
     """As in the block in the middle (the mean of two)."""
     worst: float
     """As in the worst block."""
+    risk: float
+    """The policy's."""
+    host_days: int
+    """Days of hosts that were left out and judged."""
+    over: int
+    """Those on which the host lacked one of its resources more often than the risk allows."""
+
+    @property
+    def at_most(self) -> float:
+        """What is promised."""
+        return max(self.risk, self.worst)
+
+    @property
+    def within(self) -> float:
+        """Share of the days of hosts that should keep the risk."""
+        return 1 - (self.over + 1) / (self.host_days + 1)
 
 
 def promise(train: History, fleet: Fleet, policy: Policy, effort: Effort, judged_days: float) -> Promise | None:
@@ -50,7 +74,7 @@ def promise(train: History, fleet: Fleet, policy: Policy, effort: Effort, judged
         judged_days: Length of what the plan will be judged by.
 
     """
-    rates, days = [], measured_days(train)
+    rates, daily, days = [], [], measured_days(train)
     for block in _blocks(days, judged_days):
         start_s, end_s = int(block[0]) * DAY_S, (int(block[-1]) + 1) * DAY_S
         known, then = train.without(start_s, end_s), train.between(start_s, end_s)
@@ -61,7 +85,11 @@ def promise(train: History, fleet: Fleet, policy: Policy, effort: Effort, judged
             return None
         fared = replay(then, fleet, plan.demands, plan.result.placement, policy.sizing)
         rates.append(fared.violation_rate * (1 - len(block) / len(days)))
-    return Promise(float(np.median(rates)), max(rates)) if rates else None
+        daily.append(fared.host_days())
+    if not rates:
+        return None
+    risk, lacking = policy.sizing.risk, np.concatenate(daily)
+    return Promise(float(np.median(rates)), max(rates), risk, len(lacking), int((lacking > risk).sum()))
 
 
 def measured_days(history: History) -> NDArray[np.int64]:

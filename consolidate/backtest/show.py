@@ -12,16 +12,22 @@ from rich.text import Text
 
 from consolidate.backtest.judge import BackTest, Judged
 
-_COLUMNS = ("Plan", "Hosts", "Promised", "Over %", "95 % between", "Min/week", "Excess")
-_WIDE = 100
-"""From this width on there is room for the worst host."""
+_COLUMNS = ("Plan", "Hosts", "At most", "Over %", "95 % between", "Min/week", "Excess")
+_WIDE = 120
+"""From this width on there is room for what was expected, for days of hosts, and for the worst host."""
+
+
+_WIDE_WORDS = (
+    " Expected: the block in the middle. Host-days: share of the days of hosts on which that host kept the policy's "
+    "risk, and the share that blocks told."
+)
 
 
 def backtest_text(test: BackTest, curve: list[tuple[float, Judged]], width: int) -> str:
     """Hosts and violations of every way to plan; the clairvoyant's hosts are the least that could have done."""
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     wide = width >= _WIDE
-    for name in (*_COLUMNS, *(["At worst", "Worst host"] if wide else [])):
+    for name in (*_COLUMNS, *(["Expected", "Host-days", "Worst host"] if wide else [])):
         table.add_column(name, justify="left" if name in ("Plan", "Worst host") else "right", no_wrap=True)
     for one in test.judged:
         table.add_row(*_row(one), *(_more(one) if wide else ()))
@@ -35,13 +41,14 @@ def backtest_text(test: BackTest, curve: list[tuple[float, Judged]], width: int)
         )
     console.print(table)
     console.print(
-        "\nOver: share of the host-intervals in which a host lacked something. Promised: what to expect, as blocks of "
-        "the days planned on tell it, each judged by a plan without it; the block in the middle, and the one at worst. "
-        "Excess: by how much, on average. The clairvoyant plan was made from the judged days themselves.",
+        "\nOver: share of the host-intervals in which a host lacked something. At most: the promise, which is the "
+        "policy's risk, or more where blocks of the days planned on told so, each judged by a plan without it. "
+        "Excess: by how much, on average. The clairvoyant plan was made from the judged days themselves."
+        + (_WIDE_WORDS if wide else ""),
         markup=False,
     )
     if test.promises_kept is not None:
-        share = f"{test.promises_kept:.0%} of random halves of the workloads"
+        share = f"{test.promises_kept:.0%} of {len(test.halves)} random halves of the workloads"
         console.print(f"\nThe configured policy kept its promise in {share}.", markup=False)
     if curve:
         console.print("\nThe price of risk\n")
@@ -52,16 +59,23 @@ def backtest_text(test: BackTest, curve: list[tuple[float, Judged]], width: int)
 
 def backtest_json(test: BackTest, curve: list[tuple[float, Judged]]) -> str:
     """The same for programs, with the regret against the clairvoyant plan."""
-    judged = [asdict(one) | {"regret_hosts": test.regret(one)} for one in test.judged]
-    points = [{"cpu_quantile": quantile} | asdict(one) for quantile, one in curve]
+    judged = [_document(one) | {"regret_hosts": test.regret(one)} for one in test.judged]
+    points = [{"cpu_quantile": quantile} | _document(one) for quantile, one in curve]
     document = {
         "train_days": test.train_days,
         "judged_days": test.judged_days,
         "left_out": test.left_out,
         "judged": judged,
         "curve": points,
+        "halves": [_document(one) for one in test.halves],
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _document(one: Judged) -> dict[str, object]:
+    promised = {} if one.promise is None else {"at_most": one.promise.at_most, "within": one.promise.within}
+    promise = None if one.promise is None else asdict(one.promise) | promised
+    return asdict(one) | {"promise": promise, "kept": one.kept, "expected": one.expected}
 
 
 def _row(one: Judged) -> tuple[Text | str, ...]:
@@ -70,7 +84,7 @@ def _row(one: Judged) -> tuple[Text | str, ...]:
     return (
         Text(one.name),
         str(one.hosts),
-        _percent(one.promised),
+        "–" if one.promise is None else f"{one.promise.at_most * 100:.3f}",
         f"{one.violation_rate * 100:.3f}",
         f"{one.low * 100:.3f}–{one.high * 100:.3f}",
         f"{one.minutes_per_week:.0f}",
@@ -80,11 +94,10 @@ def _row(one: Judged) -> tuple[Text | str, ...]:
 
 def _more(one: Judged) -> tuple[Text | str, ...]:
     """What only a wide table has room for."""
-    return (_percent(one.promised_worst), _worst(one))
-
-
-def _percent(rate: float | None) -> str:
-    return "–" if rate is None else f"{rate * 100:.3f}"
+    if one.promise is None:
+        return ("–", "–", _worst(one))
+    days = f"{one.within:.1%}, told {one.promise.within:.1%}"
+    return (f"{one.promise.usual * 100:.3f}", days, _worst(one))
 
 
 def _worst(one: Judged) -> Text:

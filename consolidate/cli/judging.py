@@ -82,7 +82,7 @@ def backtest(
     from dataclasses import replace
 
     from consolidate.backtest import backtest as judge
-    from consolidate.backtest import calibration, promises_kept, risk_curve
+    from consolidate.backtest import calibration, judge_halves, risk_curve
     from consolidate.backtest.show import backtest_json, backtest_text
     from consolidate.demand import read_history
     from consolidate.pipeline import read_fleet
@@ -102,9 +102,9 @@ def backtest(
     points = risk_curve(history, inputs.fleet, inputs.policy, days, quantiles, seed)
     if splits:
         say(f"backtest: {splits} random halves")
-    kept = promises_kept(history, inputs.fleet, inputs.policy, days, splits, seed) if splits else None
-    shown = replace(verdicts, promises_kept=kept)
-    print(backtest_json(shown, points) if as_json else backtest_text(shown, points, width()), end="")
+        halves = judge_halves(history, inputs.fleet, inputs.policy, days, splits, seed)
+        verdicts = replace(verdicts, halves=halves)
+    print(backtest_json(verdicts, points) if as_json else backtest_text(verdicts, points, width()), end="")
 
 
 @command()

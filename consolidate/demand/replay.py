@@ -61,6 +61,17 @@ class Replay:
         starts, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
         return float((ends[:, 1] - starts[:, 1]).max() * self.interval_s / 60) if len(starts) else 0.0
 
+    def host_days(self) -> NDArray[np.float64]:
+        """How often each host on each day lacked the resource that it lacked most often, shape (hosts × days,)."""
+        days = max(1, round(self.share.shape[2] * self.interval_s / DAY_S))
+        lacking = [(day > 1).mean(axis=2) for day in np.array_split(self.share, days, axis=2) if day.size]
+        return np.concatenate([day.max(axis=1) for day in lacking]) if lacking else np.empty(0)
+
+    def lacking(self) -> dict[str, float]:
+        """Share of the host-intervals in which each resource was lacking."""
+        rates = (self.share > 1).mean(axis=(0, 2)) if self.share.size else np.zeros(len(self.dimensions))
+        return dict(zip(self.dimensions, rates.tolist(), strict=True))
+
     def interval(self, seed: int) -> tuple[float, float]:
         """95 % confidence interval of the violation rate, by drawing whole host-weeks with replacement.
 

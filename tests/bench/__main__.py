@@ -3,7 +3,7 @@
 python -m tests.bench all --table --share 0.2 --only roadef vbp
 
 Every instance is solved by the command that anyone can run alone, with its full time or a share of it. How fast the
-kernels are has other columns, so its tables come after this one.
+kernels are, whether promises are kept and what is saved have other columns, so their tables come after this one.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ def cloudbalancing() -> Iterator[Case]:
 
 
 BENCHMARKS = {"roadef": roadef, "vbp": vbp, "tianchi": tianchi, "cloudbalancing": cloudbalancing}
-THROUGHPUT, COMPARED_S = "throughput", 300
-"""Its name, and what each solver that is compared gets."""
+COMPARED_S = 300
+"""What each solver that throughput is compared with gets."""
+OWN_TABLES = ("throughput", "promises", "savings")
 HEADINGS = ("benchmark", "instance", "objective", "bound", "gap %", "published", "difference %", "seconds", "MiB")
 
 
@@ -118,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["all"])
     parser.add_argument("--table", action="store_true", help="Markdown; otherwise one JSON object a line")
-    parser.add_argument("--only", nargs="+", choices=[*BENCHMARKS, THROUGHPUT], default=[*BENCHMARKS, THROUGHPUT])
+    parser.add_argument("--only", nargs="+", choices=[*BENCHMARKS, *OWN_TABLES], default=[*BENCHMARKS, *OWN_TABLES])
     parser.add_argument("--share", type=float, default=1.0, help="of each benchmark's time")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
@@ -129,18 +130,12 @@ def main() -> None:
             row = measured(case, given.share, given.seed)
             line = "| " + " | ".join(row) + " |" if given.table else json.dumps(dict(zip(HEADINGS, row, strict=True)))
             print(line, flush=True)
-    if THROUGHPUT in given.only:
-        table = ["--table"] if given.table else []
-        command = [
-            sys.executable,
-            "-m",
-            f"tests.bench.{THROUGHPUT}",
-            "--seconds",
-            str(COMPARED_S * given.share),
-            *table,
-        ]
-        print(end="\n" if given.table else "", flush=True)
-        subprocess.run(command, cwd=ROOT, check=True)
+    for name in OWN_TABLES:
+        if name in given.only:
+            seconds = ["--seconds", str(COMPARED_S * given.share)] if name == "throughput" else []
+            command = [sys.executable, "-m", f"tests.bench.{name}", *seconds, *(["--table"] if given.table else [])]
+            print(end="\n" if given.table else "", flush=True)
+            subprocess.run(command, cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from consolidate.backtest import backtest, calibration, promises_kept
-from consolidate.backtest.calibrate import MARGINS_PERMILLE, calibrated
-from consolidate.backtest.promise import measured_days, promise
+from consolidate.backtest import backtest, calibration, judge_halves
+from consolidate.backtest.calibrate import CONFIDENCE, MARGINS_PERMILLE, calibrated
+from consolidate.backtest.judge import BackTest
+from consolidate.backtest.promise import Promise, measured_days, promise
 from consolidate.backtest.show import backtest_text
 from consolidate.demand import History, in_memory
 from consolidate.demand.history import SOURCES, Part, Parts
@@ -51,7 +52,19 @@ def steady(days: int, level: float = 480.0) -> np.ndarray:
 def test_a_steady_load_promises_nothing_lacking() -> None:
     told = promise(history(steady(9)), FLEET, CAREFUL, EFFORT, 3.0)
     assert told is not None
-    assert (told.usual, told.worst) == (0.0, 0.0)
+    assert (told.usual, told.worst, told.over) == (0.0, 0.0, 0)
+    assert told.host_days % 9 == 0, "each of the nine days is left out once"
+    assert told.at_most == CAREFUL.sizing.risk
+
+
+def test_the_promise_is_the_risk_or_what_was_worse_than_it() -> None:
+    assert Promise(0.0, 0.002, 0.01, 40, 0).at_most == 0.01
+    assert Promise(0.0, 0.02, 0.01, 40, 0).at_most == 0.02
+
+
+@pytest.mark.parametrize(("host_days", "over", "within"), [(0, 0, 0.0), (9, 0, 0.9), (8, 0, 8 / 9), (99, 9, 0.9)])
+def test_days_that_were_seen_vouch_for_one_day_less_than_they_are(host_days: int, over: int, within: float) -> None:
+    assert Promise(0.0, 0.0, 0.01, host_days, over).within == pytest.approx(within)
 
 
 def test_a_load_that_changed_for_good_shows_in_the_worst_block_only() -> None:
@@ -61,6 +74,8 @@ def test_a_load_that_changed_for_good_shows_in_the_worst_block_only() -> None:
     assert told is not None
     assert told.usual == 0.0
     assert told.worst == pytest.approx(1 / 2 * 2 / 3), "one of two hosts, by the share of the days that was left"
+    assert told.at_most == told.worst
+    assert told.over == 3, "that host, on each of the days"
 
 
 def test_the_judged_days_have_no_part_in_the_promise() -> None:
@@ -68,9 +83,7 @@ def test_the_judged_days_have_no_part_in_the_promise() -> None:
     calm = backtest(history(loads), FLEET, CAREFUL, 9, effort=EFFORT).judged
     loads[:, 9 * PER_DAY :] *= 3
     stormy = backtest(history(loads), FLEET, CAREFUL, 9, effort=EFFORT).judged
-    assert [(one.promised, one.promised_worst) for one in calm] == [
-        (one.promised, one.promised_worst) for one in stormy
-    ]
+    assert [one.promise for one in calm] == [one.promise for one in stormy]
 
 
 @pytest.mark.parametrize("days", [0, 1])
@@ -129,24 +142,38 @@ def test_the_margin_found_is_the_least_that_keeps_the_risk() -> None:
     found = calibrated(growing(), FLEET, CAREFUL, EFFORT, 3.0)
     at = MARGINS_PERMILLE.index(found.cpu_margin_permille)
     assert 0 < at < len(MARGINS_PERMILLE) - 1
-    worst = []
+    kept = []
     for margin in MARGINS_PERMILLE[at - 1 : at + 1]:
         asked = replace(CAREFUL, sizing=replace(CAREFUL.sizing, cpu_margin_permille=margin, io_margin_permille=margin))
         told = promise(growing(), FLEET, asked, EFFORT, 3.0)
         assert told is not None
-        worst.append(told.worst)
-    assert worst[0] > CAREFUL.sizing.risk >= worst[1]
+        kept.append(told.worst <= told.risk and told.within >= CONFIDENCE)
+    assert kept == [False, True]
 
 
 def test_a_steady_load_needs_no_margin_and_is_judged_like_the_others() -> None:
     judged = calibration(history(steady(12)), FLEET, CAREFUL, 9, effort=EFFORT)
     assert judged.name == "balanced, 0 % found"
-    assert (judged.promised, judged.violation_rate, judged.kept) == (0.0, 0.0, True)
+    assert judged.promise is not None
+    assert (judged.promise.usual, judged.violation_rate, judged.kept, judged.expected) == (0.0, 0.0, True, True)
+    assert judged.within == 1.0
+
+
+def promises_kept(loads: np.ndarray, train_days: float) -> float | None:
+    halves = judge_halves(history(loads), FLEET, CAREFUL, train_days, count=3, effort=EFFORT)
+    assert len(halves) == 3
+    return BackTest(train_days, 1.0, (), (), halves).promises_kept
 
 
 def test_promises_are_kept_while_loads_stay_and_broken_when_they_triple() -> None:
     loads = steady(12)
-    assert promises_kept(history(loads), FLEET, CAREFUL, 9, splits=3, effort=EFFORT) == 1.0
+    assert promises_kept(loads, 9) == 1.0
     loads[:, 9 * PER_DAY :] *= 3
-    assert promises_kept(history(loads), FLEET, CAREFUL, 9, splits=3, effort=EFFORT) == 0.0
-    assert promises_kept(history(steady(2)), FLEET, CAREFUL, 0.9, splits=2, effort=EFFORT) is None
+    assert promises_kept(loads, 9) == 0.0
+    assert promises_kept(steady(2), 0.9) is None
+
+
+def test_one_whole_day_suffices_to_judge_by() -> None:
+    assert backtest(history(steady(3)), FLEET, CAREFUL, 2, effort=EFFORT).judged_days == pytest.approx(1, abs=0.01)
+    with pytest.raises(InputError, match="leave at least one"):
+        backtest(history(steady(3)), FLEET, CAREFUL, 2.5, effort=EFFORT)

@@ -1,8 +1,8 @@
 """What a plan promises of days it has not seen, told before they are judged.
 
 The promise is the policy's risk: at most so large a share of the host-intervals lacks something. Where the days that
-are planned on say already that this will not hold, it is what they say. How much better than that it should be, and in
-how many days of a host the risk holds for that host alone, is told beside it.
+are planned on say more, or are too few to vouch for so little, it is what they can vouch for. How much better than that
+it should be, and in how many days of a host the risk holds for that host alone, is told beside it.
 
 Cross-validation in blocks, within the days that are planned on: a block of days is left out, the rest is sized and
 planned as ever, and the plan is judged on the block; each block in turn. A rolling origin would plan on ever fewer days
@@ -12,9 +12,11 @@ chance of 1 / (n + 1), so rates shrink nearly as the history grows, and are mult
 left. What is expected is the block in the middle. The worst block may raise the promise: there a load changed for good,
 say, which a plan that has seen it withstands, and which the next such change may repeat.
 
-Of n days of hosts that were left out, k went over the risk. Were the next such day alike, it would go over with a
-chance of at most (k + 1) / (n + 1) (conformal risk control, Angelopoulos et al., ICLR 2024). Where all loads rise
-together, days of different hosts are no independent trials.
+A day of a host is a trial, of which n were made: a host lacked something in a share x of it. Were the next such day
+alike, at most (Σ x + 1) / (n + 1) of it would be lacking, since the next may be the worst so far, and lack all day
+(conformal risk control, Angelopoulos et al., ICLR 2024). Likewise, where k of them went over the risk, the next goes
+over with a chance of at most (k + 1) / (n + 1). Where all loads rise together, days of different hosts are not as many
+trials, which is what the worst block is for.
 """
 
 from __future__ import annotations
@@ -49,13 +51,15 @@ class Promise:
     """The policy's."""
     host_days: int
     """Days of hosts that were left out and judged."""
+    lacking: float
+    """In how many of them a host lacked something, each by the share of the day."""
     over: int
     """Those on which the host lacked one of its resources more often than the risk allows."""
 
     @property
     def at_most(self) -> float:
         """What is promised."""
-        return max(self.risk, self.worst)
+        return max(self.risk, self.worst, (self.lacking + 1) / (self.host_days + 1))
 
     @property
     def within(self) -> float:
@@ -89,7 +93,8 @@ def promise(train: History, fleet: Fleet, policy: Policy, effort: Effort, judged
     if not rates:
         return None
     risk, lacking = policy.sizing.risk, np.concatenate(daily)
-    return Promise(float(np.median(rates)), max(rates), risk, len(lacking), int((lacking > risk).sum()))
+    over = int((lacking > risk).sum())
+    return Promise(float(np.median(rates)), max(rates), risk, len(lacking), float(lacking.sum()), over)
 
 
 def measured_days(history: History) -> NDArray[np.int64]:

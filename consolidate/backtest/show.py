@@ -12,14 +12,14 @@ from rich.text import Text
 
 from consolidate.backtest.judge import BackTest, Judged
 
-_COLUMNS = ("Plan", "Hosts", "At most", "Over %", "95 % between", "Min/week", "Excess")
+_COLUMNS = ("Plan", "Hosts", "Expected", "At most", "Over %", "95 % between", "Min/week")
 _WIDE = 120
-"""From this width on there is room for what was expected, for days of hosts, and for the worst host."""
+"""From this width on there is room for the excess, for days of hosts, and for the worst host."""
 
 
 _WIDE_WORDS = (
-    " Expected: the block in the middle. Host-days: share of the days of hosts on which that host kept the policy's "
-    "risk, and the share that blocks told."
+    " Excess: by how much a host was over, on average. Host-days: share of the days of hosts on which that host kept "
+    "the policy's risk, and what blocks told of it."
 )
 
 
@@ -27,7 +27,7 @@ def backtest_text(test: BackTest, curve: list[tuple[float, Judged]], width: int)
     """Hosts and violations of every way to plan; the clairvoyant's hosts are the least that could have done."""
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     wide = width >= _WIDE
-    for name in (*_COLUMNS, *(["Expected", "Host-days", "Worst host"] if wide else [])):
+    for name in (*_COLUMNS, *(["Excess", "Host-days", "Worst host"] if wide else [])):
         table.add_column(name, justify="left" if name in ("Plan", "Worst host") else "right", no_wrap=True)
     for one in test.judged:
         table.add_row(*_row(one), *(_more(one) if wide else ()))
@@ -41,9 +41,9 @@ def backtest_text(test: BackTest, curve: list[tuple[float, Judged]], width: int)
         )
     console.print(table)
     console.print(
-        "\nOver: share of the host-intervals in which a host lacked something. At most: the promise, which is the "
-        "policy's risk, or more where blocks of the days planned on told so, each judged by a plan without it. "
-        "Excess: by how much, on average. The clairvoyant plan was made from the judged days themselves."
+        "\nOver: share of the host-intervals in which a host lacked something. Expected: what blocks of the days "
+        "planned on tell of it, each judged by a plan without it. At most: the promise, which is the policy's risk, or "
+        "what so many days can vouch for. The clairvoyant plan was made from the judged days themselves."
         + (_WIDE_WORDS if wide else ""),
         markup=False,
     )
@@ -80,24 +80,21 @@ def _document(one: Judged) -> dict[str, object]:
 
 def _row(one: Judged) -> tuple[Text | str, ...]:
     if one.hosts is None:
-        return (Text(one.name), "–", "–", "–", "no plan fits", "–", "–")
+        return (Text(one.name), "–", "–", "–", "–", "no plan fits", "–")
     return (
         Text(one.name),
         str(one.hosts),
-        "–" if one.promise is None else f"{one.promise.at_most * 100:.3f}",
+        *("––" if one.promise is None else (f"{one.promise.usual * 100:.3f}", f"{one.promise.at_most * 100:.3f}")),
         f"{one.violation_rate * 100:.3f}",
         f"{one.low * 100:.3f}–{one.high * 100:.3f}",
         f"{one.minutes_per_week:.0f}",
-        f"{one.severity:.0%}",
     )
 
 
 def _more(one: Judged) -> tuple[Text | str, ...]:
     """What only a wide table has room for."""
-    if one.promise is None:
-        return ("–", "–", _worst(one))
-    days = f"{one.within:.1%}, told {one.promise.within:.1%}"
-    return (f"{one.promise.usual * 100:.3f}", days, _worst(one))
+    days = "–" if one.promise is None else f"{one.within:.1%}, told {one.promise.within:.1%}"
+    return (f"{one.severity:.0%}", days, _worst(one))
 
 
 def _worst(one: Judged) -> Text:

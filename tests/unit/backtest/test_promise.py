@@ -54,17 +54,19 @@ def test_a_steady_load_promises_nothing_lacking() -> None:
     assert told is not None
     assert (told.usual, told.worst, told.over) == (0.0, 0.0, 0)
     assert told.host_days % 9 == 0, "each of the nine days is left out once"
-    assert told.at_most == CAREFUL.sizing.risk
+    assert told.at_most == 1 / (told.host_days + 1)
 
 
-def test_the_promise_is_the_risk_or_what_was_worse_than_it() -> None:
-    assert Promise(0.0, 0.002, 0.01, 40, 0).at_most == 0.01
-    assert Promise(0.0, 0.02, 0.01, 40, 0).at_most == 0.02
+def test_the_promise_is_the_risk_or_what_the_days_can_vouch_for() -> None:
+    assert Promise(0.0, 0.002, 0.01, 200, 0.0, 0).at_most == 0.01
+    assert Promise(0.0, 0.02, 0.01, 200, 0.0, 0).at_most == 0.02, "the worst block was worse"
+    assert Promise(0.0, 0.002, 0.01, 39, 0.0, 0).at_most == 1 / 40, "one more day may lack something all day long"
+    assert Promise(0.0, 0.002, 0.01, 39, 3.0, 5).at_most == 4 / 40
 
 
 @pytest.mark.parametrize(("host_days", "over", "within"), [(0, 0, 0.0), (9, 0, 0.9), (8, 0, 8 / 9), (99, 9, 0.9)])
 def test_days_that_were_seen_vouch_for_one_day_less_than_they_are(host_days: int, over: int, within: float) -> None:
-    assert Promise(0.0, 0.0, 0.01, host_days, over).within == pytest.approx(within)
+    assert Promise(0.0, 0.0, 0.01, host_days, 0.0, over).within == pytest.approx(within)
 
 
 def test_a_load_that_changed_for_good_shows_in_the_worst_block_only() -> None:
@@ -74,8 +76,8 @@ def test_a_load_that_changed_for_good_shows_in_the_worst_block_only() -> None:
     assert told is not None
     assert told.usual == 0.0
     assert told.worst == pytest.approx(1 / 2 * 2 / 3), "one of two hosts, by the share of the days that was left"
-    assert told.at_most == told.worst
-    assert told.over == 3, "that host, on each of the days"
+    assert (told.over, told.lacking) == (3, 3.0), "that host, on each of the days, all day"
+    assert told.at_most == max(told.worst, 4 / (told.host_days + 1))
 
 
 def test_the_judged_days_have_no_part_in_the_promise() -> None:

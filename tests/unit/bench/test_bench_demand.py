@@ -42,7 +42,7 @@ def test_nothing_is_saved_at_a_higher_risk() -> None:
 
 
 def test_promises_are_counted_over_the_halves_that_made_one() -> None:
-    promise = Promise(0.0, 0.0, 0.01, 39, 1)
+    promise = Promise(0.0, 0.0, 0.01, 39, 0.2, 1)
     halves = [judged(4, 0.0, promise), judged(6, 0.04, promise), judged(None, 0.0)]
     shape = histories.Shape(8, 64)
     case = histories.Judgement("t", shape, *([None] * 2), 2.0)  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def test_promises_are_counted_over_the_halves_that_made_one() -> None:
         "50",
         "2",
     )
-    assert (cells["promised % at most"], cells["highest %"], cells["told %"]) == ("1", "4", "95")
+    assert (cells["promised % at most"], cells["highest %"], cells["told %"]) == ("3", "4", "95")
 
 
 @pytest.mark.data

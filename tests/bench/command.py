@@ -7,7 +7,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,3 +54,14 @@ def run(solve: Callable[[], Outcome]) -> None:
         "peak_memory_bytes": peak * 1024,
     }
     print(json.dumps(figures))
+
+
+def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], markdown: bool) -> None:
+    """Print rows as they come: as a Markdown table, or as one JSON object a line."""
+    if markdown:
+        print("\n| " + " | ".join(headings) + " |\n|" + "---|" * len(headings))
+    for cells in rows:
+        print(
+            "| " + " | ".join(cells) + " |" if markdown else json.dumps(dict(zip(headings, cells, strict=True))),
+            flush=True,
+        )

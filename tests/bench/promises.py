@@ -13,8 +13,7 @@ expected    the 95 % interval of the judged rate holds the rate that was expecte
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +21,7 @@ import numpy as np
 from consolidate.backtest import Judged, judge_halves
 from consolidate.backtest.promise import Promise
 from consolidate.model.policy import SIZING_POLICIES
+from tests.bench.command import show_table
 from tests.bench.histories import Judgement, judgements
 
 HEADINGS = (
@@ -65,6 +65,15 @@ def row(case: Judgement, policy: str, halves: Sequence[Judged]) -> tuple[str, ..
     )
 
 
+def rows(given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
+    """A row for every split, shape and policy."""
+    for case in judgements(given.traces):
+        for name in given.policies:
+            policy = replace(case.inputs.policy, sizing=SIZING_POLICIES[name])
+            fleet = case.inputs.fleet
+            yield row(case, name, judge_halves(case.history, fleet, policy, case.train_days, given.splits, given.seed))
+
+
 def main() -> None:
     """Print a row as soon as there is one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,17 +83,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="Markdown; otherwise one JSON object a line")
     given = parser.parse_args()
-    if given.table:
-        print("| " + " | ".join(HEADINGS) + " |\n|" + "---|" * len(HEADINGS))
-    for case in judgements(given.traces):
-        for name in given.policies:
-            policy = replace(case.inputs.policy, sizing=SIZING_POLICIES[name])
-            halves = judge_halves(case.history, case.inputs.fleet, policy, case.train_days, given.splits, given.seed)
-            cells = row(case, name, halves)
-            line = (
-                "| " + " | ".join(cells) + " |" if given.table else json.dumps(dict(zip(HEADINGS, cells, strict=True)))
-            )
-            print(line, flush=True)
+    show_table(HEADINGS, rows(given), given.table)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,19 @@
 
 python -m tests.bench.savings --table
 
-Both recipes plan on the same days and are judged on those that follow, each at several settings, so that each gives a
-curve of hosts against the share of host-intervals in which a host lacked something. Days and shapes are pooled by trace
-and shape: hosts of all splits are added up, and so are host-intervals. For every point of the stock recipe stands the
-point of ours with the fewest hosts that was lacking no more often; where there is none, nothing is claimed.
+All recipes plan on the same days and are judged on those that follow, each at as many settings, so that each gives a
+curve of hosts against the share of host-intervals in which a host lacked something. Splits are pooled by trace and
+shape: hosts of all splits are added up, and so are host-intervals. The first table is the curves. The second lays them
+side by side: the fewest hosts of each recipe that were lacking no more than so much, and what that saves.
 
 percentiles    one amount for each workload: that percentile of its samples, of every resource
-by hour        the 90 % quantile of each hour for all but memory, whose highest counts; joint risk on the raw series
-memory too     the same, with memory by hour as well (``memory_time_aligned``)
+by hour        a quantile of each hour and a margin, memory at its highest; hosts over a joint risk are repaired
+memory too     the same of memory as well (``memory_time_aligned``)
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,24 +22,27 @@ import numpy as np
 
 from consolidate.backtest import Judged, judge_sizings
 from consolidate.model.policy import SizingPolicy
+from tests.bench.command import show_table
 from tests.bench.histories import Judgement, judgements
 
-PERCENTILES = (0.9, 0.95, 0.98, 0.99, 0.999, 1.0)
-RISKS = ((0.01, 0), (0.003, 0), (0.001, 0), (0.0003, 0), (0.0, 0), (0.0, 100))
-"""Risk that is planned for, and the margin on top in permille: as many points as the stock recipe has."""
-STOCK = "percentiles"
-HEADINGS = (
-    "trace",
-    "hosts of",
-    "recipe",
-    "setting",
-    "hosts",
-    "lacking %",
-    "of CPU %",
-    "of memory %",
-    "ours",
-    "saved %",
+PERCENTILES = (0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
+BY_HOUR = (
+    (0.9, 0, 0.01),
+    (0.9, 0, 0.003),
+    (0.9, 0, 0.001),
+    (0.95, 0, 0.001),
+    (0.95, 100, 0.001),
+    (0.95, 200, 0.001),
+    (0.95, 300, 0.001),
+    (1.0, 200, 0.001),
+    (1.0, 400, 0.001),
 )
+"""(quantile, margin in permille, risk that is planned for); as many as the stock recipe has."""
+LEVELS = (0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.0)
+"""Shares of host-intervals at which the recipes are compared."""
+STOCK = "percentiles"
+CURVE = ("trace", "hosts of", "recipe", "setting", "hosts", "lacking %", "of CPU %", "of memory %")
+COMPARED = ("trace", "hosts of", "lacking at most %", "recipe", "hosts", "setting", "lacking %", "saved %")
 
 
 def recipes(trace: str) -> Mapping[str, Sequence[SizingPolicy]]:
@@ -53,20 +55,28 @@ def recipes(trace: str) -> Mapping[str, Sequence[SizingPolicy]]:
     ours = [
         replace(
             bare,
-            name=f"risk {risk:.2%}" + (f" and {margin / 10:g} % more" if margin else ""),
-            cpu_quantile=0.9,
-            io_quantile=0.9,
+            name=f"{quantile:g} + {margin / 10:g} %, risk {risk * 100:g} %",
+            cpu_quantile=quantile,
+            io_quantile=quantile,
             risk=risk,
             cpu_margin_permille=margin,
-            memory_margin_permille=margin,
             io_margin_permille=margin,
         )
-        for risk, margin in RISKS
+        for quantile, margin, risk in BY_HOUR
     ]
     by_hour = {STOCK: stock, "by hour": ours}
     if trace == "planetlab":
         return by_hour
-    return by_hour | {"memory too": [replace(one, memory_time_aligned=True) for one in ours]}
+    memory = [
+        replace(
+            one,
+            memory_time_aligned=True,
+            memory_quantile=one.cpu_quantile,
+            memory_margin_permille=one.cpu_margin_permille,
+        )
+        for one in ours
+    ]
+    return by_hour | {"memory too": memory}
 
 
 @dataclass(frozen=True)
@@ -114,36 +124,52 @@ def curve(trace: str, cases: Sequence[Judgement]) -> list[Point]:
     return points
 
 
-def rows(trace: str, shape: str, points: Sequence[Point]) -> Iterator[tuple[str, ...]]:
-    """The whole curve; beside the stock recipe what ours needs at its risk."""
-    ours = [one for one in points if one.recipe != STOCK]
+def curve_rows(trace: str, shape: str, points: Sequence[Point]) -> Iterator[tuple[str, ...]]:
+    """Every point."""
     for one in points:
-        best = fewest(ours, one.lacking) if one.recipe == STOCK else None
-        beside = ("", "") if best is None else (f"{best.hosts} ({best.recipe}, {best.setting})", _saved(one, best))
-        resources = (f"{one.by_resource.get(name, 0.0):.3%}"[:-1] for name in ("cpu_milli", "memory_bytes"))
-        yield (trace, shape, one.recipe, one.setting, str(one.hosts), f"{one.lacking:.3%}"[:-1], *resources, *beside)
+        resources = (_percent(one.by_resource.get(name, 0.0)) for name in ("cpu_milli", "memory_bytes"))
+        yield (trace, shape, one.recipe, one.setting, str(one.hosts), _percent(one.lacking), *resources)
 
 
-def _saved(stock: Point, ours: Point) -> str:
-    return f"{(stock.hosts - ours.hosts) / stock.hosts:.0%}"[:-1]
+def compared_rows(trace: str, shape: str, points: Sequence[Point]) -> Iterator[tuple[str, ...]]:
+    """The fewest hosts of each recipe at each level, where it reaches that at all."""
+    names = list(dict.fromkeys(one.recipe for one in points))
+    for level in LEVELS:
+        best = {name: fewest([one for one in points if one.recipe == name], level) for name in names}
+        stock = best[STOCK]
+        for name, one in best.items():
+            if one is not None:
+                saved = "" if stock is None or one is stock else f"{(stock.hosts - one.hosts) / stock.hosts * 100:.0f}"
+                yield (
+                    trace,
+                    shape,
+                    f"{level:.2%}"[:-1],
+                    name,
+                    str(one.hosts),
+                    one.setting,
+                    _percent(one.lacking),
+                    saved,
+                )
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3f}"
 
 
 def main() -> None:
-    """Print a curve as soon as all splits of a trace on a shape are judged."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--traces", nargs="+", choices=["planetlab", "bitbrains"], default=["planetlab", "bitbrains"])
     parser.add_argument("--table", action="store_true", help="Markdown; otherwise one JSON object a line")
     given = parser.parse_args()
-    if given.table:
-        print("| " + " | ".join(HEADINGS) + " |\n|" + "---|" * len(HEADINGS))
+    curves: dict[tuple[str, str], list[Point]] = {}
     for trace in given.traces:
         by_shape: dict[str, list[Judgement]] = {}
         for case in judgements([trace]):
             by_shape.setdefault(str(case.shape), []).append(case)
-        for shape, cases in by_shape.items():
-            for cells in rows(trace, shape, curve(trace, cases)):
-                named = json.dumps(dict(zip(HEADINGS, cells, strict=True)))
-                print("| " + " | ".join(cells) + " |" if given.table else named, flush=True)
+        curves |= {(trace, shape): curve(trace, cases) for shape, cases in by_shape.items()}
+    for headings, rows in ((CURVE, curve_rows), (COMPARED, compared_rows)):
+        show_table(headings, [cells for name, points in curves.items() for cells in rows(*name, points)], given.table)
 
 
 if __name__ == "__main__":

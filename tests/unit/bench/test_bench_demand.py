@@ -10,7 +10,7 @@ import pytest
 from consolidate.backtest import Judged
 from consolidate.backtest.promise import Promise
 from tests.bench import histories, promises
-from tests.bench.savings import STOCK, Point, fewest, pooled, rows
+from tests.bench.savings import STOCK, Point, compared_rows, curve_rows, fewest, pooled
 
 
 def judged(hosts: int | None, lacking: float, promise: Promise | None = None) -> Judged:
@@ -35,10 +35,12 @@ def test_nothing_is_saved_at_a_higher_risk() -> None:
     ]
     assert fewest(ours, 0.01) == ours[1]
     assert fewest(ours[:1], 0.01) is None
-    table = list(rows("t", "s", [*stock, *ours]))
-    assert [cells[-2:] for cells in table[:2]] == [("18 (by hour, b)", "10"), ("19 (by hour, c)", "52")]
-    assert all(cells[-2:] == ("", "") for cells in table[2:])
-    assert next(iter(rows("t", "s", [*stock, *ours[:1]])))[-2:] == ("", "")
+    table = [cells[2:] for cells in compared_rows("t", "s", [*stock, *ours])]
+    assert ("1.00", STOCK, "20", "0.9", "1.000", "") in table
+    assert ("1.00", "by hour", "18", "b", "1.000", "10") in table
+    assert ("0.01", "by hour", "19", "c", "0.000", "52") in table
+    assert [cells[1] for cells in compared_rows("t", "s", [*stock, ours[0]]) if cells[2] == "1.00"] == ["s"]
+    assert len(list(curve_rows("t", "s", [*stock, *ours]))) == 5
 
 
 def test_promises_are_counted_over_the_halves_that_made_one() -> None:

@@ -10,20 +10,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.demand.explain_start import steps_without_measurements, why_not_measured
+from consolidate.demand.figures import brief, full
 from consolidate.demand.harm import RAISE_PERMILLE, THROTTLED_SHARE, Harm
 from consolidate.demand.history import History, Part
 from consolidate.demand.kernels import WIDTH
 from consolidate.demand.predictors import BODY_QUANTILE, PREDICTORS, Samples, moments, overall
 from consolidate.demand.profile import history_s, slot_count
 from consolidate.demand.repeats import DAY_S, quiet_days
-from consolidate.demand.sizing import at_local_times, peaks_of, predictors_of, rounded_up, rule_of, samples_of
+from consolidate.demand.sizing import at_local_times, peaks_of, predictors_of, rule_of, samples_of
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet, Workload
-from consolidate.model.isolation import VIRTUAL
 from consolidate.model.policy import Predictor, SizingPolicy
 from consolidate.units import format_amount, format_slot
 
 WIDTH_SHOWN = 80
+_IN_A_PLAN = (
+    "A plan adds what the isolation costs on the host it chooses, and a tenth for each time that host was found over "
+    "the policy's risk."
+)
 SHOWN_DAYS = 3
 """Of quiet days that were left out, so many are named."""
 
@@ -51,7 +56,8 @@ def explain(
     """
     workload = next(one for one in fleet.workloads if one.name == name)
     for line in _lines(_Explained(history, fleet, workload, policy), demands[name], harm, page_cache_bytes):
-        yield from textwrap.wrap(line, WIDTH_SHOWN, subsequent_indent=" " * 20) or [""]
+        indent = 20 if line.startswith("    ") else 2
+        yield from textwrap.wrap(line, WIDTH_SHOWN, subsequent_indent=" " * indent) or [""]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,34 +69,39 @@ class _Explained:
     workload: Workload
     policy: SizingPolicy
 
+    def part(self) -> Part:
+        """The workload alone."""
+        own = np.array([one is self.workload for one in self.fleet.workloads])
+        return next(part for part in self.history.only(own).parts() if len(part.positions))
+
 
 def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, page_cache_bytes: int) -> Iterator[str]:
     workload = subject.workload
     where = f"on {workload.host}" if workload.host else "not placed yet"
-    yield f"{workload.name}: {workload.os}, {workload.isolation.value}, {where}"
+    system = "system not known" if workload.os == "unknown" else workload.os
+    yield f"{workload.name}: {system}, {workload.isolation.value}, {where}"
     if isinstance(demand, Unknown):
         yield f"  its demand is unknown: {demand.reason}"
         yield "  so it stays where it is, and nothing is moved beside it"
         return
-    if demand.source == "stated":
-        yield "  its demand is stated in the fleet file; measurements are not used"
-    elif demand.source == "summary":
-        yield "  it is sized by the greatest use that its source sums up, and the margins; the rest by its limit"
-    elif demand.source == "limit":
-        yield "  too little was measured, so it is sized by its limit"
-        if workload.isolation in VIRTUAL and subject.policy.vcpus_per_core != 1:
-            yield f"  of which {subject.policy.vcpus_per_core:g} virtual CPUs share a core"
+    part, alone = subject.part(), replace(subject.fleet, workloads=(workload,), rules=())
+    if demand.source != "measured":
+        yield f"  {why_not_measured(demand, part, subject.policy)}"
     for dimension, slots in demand.amounts.items():
         yield ""
         yield f"  {dimension}"
         if demand.source == "measured":
-            yield from _measured(_Step(subject, dimension, demand))
+            yield from _measured(_Step(subject, dimension, demand), part, alone)
             yield from _harmed(dimension, harm)
             if dimension == "memory_bytes" and page_cache_bytes:
                 cache = format_amount(dimension, page_cache_bytes)
                 yield f"    page cache      {cache} at most, not counted: it is given back"
+        elif demand.source != "stated":
+            yield from steps_without_measurements(alone, workload, part, subject.policy, dimension)
         floor = subject.policy.floor.get(dimension) if demand.source == "measured" else 0
-        yield f"    reserved        {_exact(dimension, int(slots.max()))}{_range(dimension, slots, floor)}"
+        yield f"    reserved        {full(dimension, int(slots.max()))}{_range(dimension, slots, floor)}"
+    yield ""
+    yield f"  Reserved amounts are rounded up, CPU to thousandths of a core. {_IN_A_PLAN}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,20 +118,14 @@ class _Step:
         return self.subject.policy
 
     def told(self, amount: float) -> str:
-        """An amount with its unit, rounded up."""
-        return _exact(self.dimension, int(rounded_up(np.array(amount))))
-
-    def part(self) -> Part:
-        """The workload alone."""
-        own = np.array([one is self.subject.workload for one in self.subject.fleet.workloads])
-        return next(part for part in self.subject.history.only(own).parts() if len(part.positions))
+        """An amount with its unit, as exactly as is needed to reckon along."""
+        return full(self.dimension, amount)
 
 
-def _measured(step: _Step) -> Iterator[str]:
-    part, dimension, policy = step.part(), step.dimension, step.policy
+def _measured(step: _Step, part: Part, alone: Fleet) -> Iterator[str]:
+    dimension, policy = step.dimension, step.policy
     yield from _raw(step, part)
     length_s = history_s(part.amounts["cpu_milli"], 1)[0]
-    alone = replace(step.subject.fleet, workloads=(step.subject.workload,), rules=())
     samples = samples_of(part, alone, dimension, length_s, policy)
     yield from _peaks(step, part)
     if policy.skip_quiet_days and dimension != "memory_bytes":
@@ -167,8 +172,8 @@ def _raw(step: _Step, part: Part) -> Iterator[str]:
         if rating != 1.0:
             yield f"    measured on a host whose cores are rated {rating:g}: amounts are in reference cores"
     points = np.quantile(amounts.value, [0.5, 0.95, 0.99, 1.0], method="inverted_cdf")
-    p50, p95, p99, most = (step.told(point) for point in points)
-    yield f"    mean            {step.told(amounts.value.mean())}"
+    p50, p95, p99, most = (brief(step.dimension, point) for point in points)
+    yield f"    mean            {brief(step.dimension, amounts.value.mean())}"
     yield f"    of all samples  half are at most {p50}, 95 % at most {p95}"
     yield f"                    99 % at most {p99}, the highest is {most}"
 
@@ -230,7 +235,7 @@ def _told_prediction(one: Predictor, samples: Samples, slot: int, step: _Step) -
         case Predictor.QUANTILE:
             count = len(here) or len(samples.amounts.value)
             rank = max(int(np.ceil(samples.quantile * count)), 1)
-            return f"{samples.quantile:.0%} of {'those' if len(here) else 'all'} {count}, number {rank} from below"
+            return f"{samples.quantile:.0%} of {'those' if len(here) else 'all'} {count:,}, number {rank:,} from below"
         case Predictor.SIGMA:
             mean, deviation = (moment[0, slot] for moment in moments(samples, samples.slot, WIDTH))
             cut = f", cut at {step.told(limit)}" if mean + samples.sigmas * deviation > limit else ""
@@ -261,14 +266,7 @@ def _range(dimension: str, slots: NDArray[np.int64], floor: int) -> str:
     quiet = int(slots.argmin())
     most, least = format_slot(int(slots.argmax()), len(slots)), format_slot(quiet, len(slots))
     why = ", the floor" if 0 < int(slots[quiet]) == floor else ""
-    return f" at {most}; least {_exact(dimension, int(slots[quiet]))} at {least}{why}"
-
-
-def _exact(dimension: str, amount: int) -> str:
-    """With three decimals, so that the arithmetic can be followed by hand."""
-    if dimension == "cpu_milli":
-        return f"{amount / 1000:.3f} cores"
-    return format_amount(dimension, amount, decimals=3)
+    return f" at {most}; least {brief(dimension, int(slots[quiet]))} at {least}{why}"
 
 
 def _date(at_s: np.int64) -> datetime.datetime:

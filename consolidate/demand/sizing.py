@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ def _estimate(part: Part, fleet: Fleet, policy: SizingPolicy) -> dict[str, Deman
     demands: dict[str, Demand | Unknown] = {}
     for position, workload in enumerate(workloads):
         amounts = {name: profile for name, one in measured.items() if (profile := one.profiles[position]) is not None}
-        reason = _doubt(amounts, length_s[position] / 3600, coverage[position], policy)
+        reason = doubt(amounts, length_s[position] / 3600, coverage[position], policy)
         if reason is not None:
             seen = int(measured["cpu_milli"].highest[position])
             demands[workload.name] = _unmeasured(workload, reason, float(ratings[position]), seen, policy)
@@ -79,10 +79,10 @@ def _estimate(part: Part, fleet: Fleet, policy: SizingPolicy) -> dict[str, Deman
     return demands
 
 
-def _doubt(amounts: Mapping[str, object], hours: float, coverage: float, policy: SizingPolicy) -> str | None:
-    """Why measurements do not suffice, or None."""
+def doubt(measured: Container[str], hours: float, coverage: float, policy: SizingPolicy) -> str | None:
+    """Why measurements do not suffice, or None; of the dimensions measured, so long and so completely (0 to 1)."""
     for dimension in ESSENTIAL:
-        if dimension not in amounts:
+        if dimension not in measured:
             return f"no {dimension.partition('_')[0]} was measured"
     if hours < policy.min_hours:
         return f"{hours:.1f} h of history, {policy.min_hours:g} h are needed"
@@ -225,13 +225,23 @@ def _size(part: Part, fleet: Fleet, dimension: str, length_s: NDArray[np.int64],
         None if np.isnan(row[0]) else sized(row[:slots], dimension, policy)
         for row, slots in zip(predicted, samples.slots, strict=True)
     ]
-    amounts, margin = part.amounts[dimension], rule_of(dimension, policy)[1]
+    amounts = part.amounts[dimension]
     number = np.bincount(amounts.workload, minlength=len(profiles))
     mean = _reduced(np.add, amounts, len(profiles)) / np.maximum(number, 1)
-    highest = _reduced(np.maximum, amounts, len(profiles))
-    if dimension in part.peaks:
-        highest = np.maximum(highest, _reduced(np.maximum, part.peaks[dimension], len(profiles)))
-    return _Measured(profiles, mean, np.ceil(highest * (1000 + margin) / 1000).astype(np.int64))
+    return _Measured(profiles, mean, _highest(part, dimension, policy))
+
+
+def highest_of(part: Part, dimension: str, policy: SizingPolicy) -> int:
+    """The most ever measured of the one workload of a part, with margin, peaks within intervals included."""
+    return int(_highest(part, dimension, policy)[0])
+
+
+def _highest(part: Part, dimension: str, policy: SizingPolicy) -> NDArray[np.int64]:
+    """The same of each workload of a part, shape (workloads of the part,)."""
+    series = [part.amounts[dimension], *([part.peaks[dimension]] if dimension in part.peaks else [])]
+    highest = np.max([_reduced(np.maximum, one, len(part.positions)) for one in series], axis=0)
+    margin = rule_of(dimension, policy)[1]
+    return np.asarray(np.ceil(highest * (1000 + margin) / 1000), dtype=np.int64)
 
 
 def _reduced(how: np.ufunc, amounts: Amounts, workloads: int) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from consolidate.units import format_amount
 
 _KIB = 1024
+_UNITS = {"disk_iops": "IO/s"}
 
 
 def brief(dimension: str, amount: float) -> str:
@@ -12,7 +13,7 @@ def brief(dimension: str, amount: float) -> str:
     if dimension == "cpu_milli":
         return f"{_decimals(amount / 1000, 6, 3)} cores"
     if "bytes" not in dimension:
-        return f"{_decimals(amount, 3)} {dimension}"
+        return f"{_decimals(amount, 3)} {_UNITS.get(dimension, dimension)}"
     if amount < _KIB:
         return f"{_decimals(amount, 3)} B{_per_s(dimension)}"
     return format_amount(dimension, round(amount), decimals=3)

@@ -4,6 +4,7 @@ python -m tests.bench.promises --splits 20 --table
 
 Each half is planned on the first days, makes its promise from them alone, and is judged on the days that follow.
 
+risk kept   the judged rate is at most the policy's risk
 kept        the judged rate is at most what was promised
 host-days   mean share of the judged days of hosts on which the host kept the policy's risk, and what was told of it
 expected    the 95 % interval of the judged rate holds the rate that was expected; a second sample as large as the first
@@ -34,6 +35,7 @@ HEADINGS = (
     "judged %",
     "highest %",
     "kept %",
+    "risk kept %",
     "host-days %",
     "told %",
     "expected %",
@@ -59,6 +61,7 @@ def row(case: Judgement, policy: str, halves: Sequence[Judged]) -> tuple[str, ..
         mean([one.violation_rate for one in judged]),
         f"{max(one.violation_rate for one in judged) * 100:.3g}",
         mean([float(one.kept is True) for one in judged]),
+        mean([float(one.violation_rate <= promise.risk) for one, promise in told]),
         mean([one.within for one in judged]),
         mean([one.within for one in promises]),
         mean([float(one.expected is True) for one in judged]),

@@ -31,7 +31,8 @@ POLICY = SizingPolicy(vcpus_per_core=4.0)
         ("memory_bytes", 5.0, "5 B", "5 B"),
         ("net_rx_bytes_per_s", 71.6, "71.6 B/s", "71.6 B/s"),
         ("net_rx_bytes_per_s", 2048.0, "2.000 KiB/s", "2.000 KiB/s (2,048 B/s)"),
-        ("disk_iops", 12.25, "12.25 disk_iops", "12.25 disk_iops"),
+        ("disk_iops", 12.25, "12.25 IO/s", "12.25 IO/s"),
+        ("licences", 3.0, "3 licences", "3 licences"),
     ],
 )
 def test_figures_can_be_reckoned_with(dimension: str, amount: float, short: str, long: str) -> None:

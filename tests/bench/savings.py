@@ -27,7 +27,8 @@ from tests.bench.histories import Judgement, judgements
 
 PERCENTILES = (0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
 BY_HOUR = (
-    (0.9, 0, 0.01),
+    (0.75, 0, 0.03),
+    (0.75, 0, 0.01),
     (0.9, 0, 0.003),
     (0.9, 0, 0.001),
     (0.95, 0, 0.001),
@@ -35,7 +36,6 @@ BY_HOUR = (
     (0.95, 200, 0.001),
     (0.95, 300, 0.001),
     (1.0, 200, 0.001),
-    (1.0, 400, 0.001),
 )
 """(quantile, margin in permille, risk that is planned for); as many as the stock recipe has."""
 LEVELS = (0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.0)

@@ -25,10 +25,11 @@ from consolidate.model.policy import SizingPolicy
 from tests.bench.command import show_table
 from tests.bench.histories import Judgement, judgements
 
-PERCENTILES = (0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
+PERCENTILES = (0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
 BY_HOUR = (
     (0.75, 0, 0.03),
     (0.75, 0, 0.01),
+    (0.9, 0, 0.01),
     (0.9, 0, 0.003),
     (0.9, 0, 0.001),
     (0.95, 0, 0.001),

@@ -39,8 +39,9 @@ from consolidate.solve.problem import Arrays, compile_problem
 from consolidate.solve.randomness import seeded
 from consolidate.solve.reassign import problem as reassign
 from consolidate.solve.reassign.anneal import anneal
+from consolidate.solve.reassign.eject import new_trail
 from consolidate.solve.reassign.score import score
-from consolidate.solve.reassign.search import FORCEFUL, SWEEPS, Weather
+from consolidate.solve.reassign.search import STYLES, Weather
 from consolidate.solve.reassign.state import new_state
 from consolidate.solve.search import is_on
 from consolidate.solve.squeeze import evict, squeeze
@@ -177,11 +178,12 @@ def reassignment(size: Size) -> list[Rate]:
     """Annealing where hosts are given: they cost when on and when they are too full, and moves cost."""
     problem = given_hosts(size)
     start = problem.home[:-1].copy()
-    climate = Weather(problem, start, score(problem, start).cost, FORCEFUL).at(SWEEPS[0], 0.5)
+    style, trail = STYLES[0], new_trail()
+    climate = Weather(problem, start, score(problem, start).cost, style.heat).at(style.sweeps[0], 0.5)
     state, random = new_state(problem, start), np.array([seeded(SEED)], dtype=np.uint64)
 
     def steps() -> int:
-        anneal(problem, state, climate, _JUDGED, random)
+        anneal(problem, state, climate, _JUDGED, random, trail)
         return _JUDGED
 
     return [timed("anneal", itertools.repeat(steps, REPETITIONS + 1))]

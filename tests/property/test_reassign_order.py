@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from consolidate.solve.randomness import seeded
-from consolidate.solve.reassign.anneal import Climate, anneal
+from consolidate.solve.reassign.anneal import anneal
+from consolidate.solve.reassign.climate import Climate
 from consolidate.solve.reassign.construct import construct
+from consolidate.solve.reassign.eject import new_trail
 from consolidate.solve.reassign.order import order_moves
 from consolidate.solve.reassign.problem import Grouping, restrict
 from consolidate.solve.reassign.score import score
@@ -60,8 +62,9 @@ def test_parts_cost_and_break_together_what_the_whole_does(case: Case, data: st.
 def test_moves_in_order_keep_every_limit_at_every_moment(case: Case, data: st.DataObject) -> None:
     hosts, items = len(case.hosts.capacity), len(case.start)
     state = new_state(case.problem, case.start)
-    climate = Climate(1000.0, np.zeros(items + 1), np.full(case.hosts.capacity.shape, WALL))
-    anneal(case.problem, state, climate, 300, np.array([seeded(data.draw(st.integers(0, 99)))], dtype=np.uint64))
+    climate = Climate(1000.0, np.zeros(items + 1), np.full(case.hosts.capacity.shape, WALL), 0.1)
+    random = np.array([seeded(data.draw(st.integers(0, 99)))], dtype=np.uint64)
+    anneal(case.problem, state, climate, 300, random, new_trail())
     target = state.host_of[:-1].copy()
     runs = data.draw(arrays(np.bool_, items))
     at = np.where(runs, case.start, -1)

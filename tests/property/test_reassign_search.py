@@ -12,10 +12,12 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from consolidate.solve.randomness import seeded
-from consolidate.solve.reassign.anneal import Climate, anneal
-from consolidate.solve.reassign.delta import BARRED, host_change, move_change
+from consolidate.solve.reassign.anneal import anneal
+from consolidate.solve.reassign.climate import Climate
+from consolidate.solve.reassign.delta import BARRED, host_change, may_ever_run, move_change
+from consolidate.solve.reassign.eject import new_trail
 from consolidate.solve.reassign.score import score
-from consolidate.solve.reassign.search import search
+from consolidate.solve.reassign.search import STYLES, STYLES_OF_SMALL, Style, search
 from consolidate.solve.reassign.state import State, new_state
 from tests.property.test_reassign_score import Case, cases, members_of, parts
 
@@ -36,7 +38,10 @@ def climates(draw: st.DrawFn, case: Case, force: st.SearchStrategy[int]) -> Clim
     price[-1] = price.max()
     shape = case.hosts.capacity.shape
     return Climate(
-        draw(st.sampled_from([1e-9, 1.0, 30.0, 1000.0])), price, draw(arrays(np.int64, shape, elements=force))
+        draw(st.sampled_from([1e-9, 1.0, 30.0, 1000.0])),
+        price,
+        draw(arrays(np.int64, shape, elements=force)),
+        draw(st.sampled_from([0.0, 0.3, 1.0])),
     )
 
 
@@ -48,7 +53,7 @@ def test_any_walk_keeps_the_cost_the_sums_and_the_rules_of_groups(case: Case, da
     cost = score(case.problem, case.start).cost
     for steps in data.draw(st.lists(st.integers(1, 60), min_size=1, max_size=4)):
         climate = data.draw(climates(case, st.integers(0, 50)))
-        cost += anneal(case.problem, state, climate, steps, random)
+        cost += anneal(case.problem, state, climate, steps, random, new_trail())
         now = score(case.problem, state.host_of[:-1])
         assert cost == now.cost
         assert all("over its capacity" in violation for violation in now.violations)
@@ -60,8 +65,20 @@ def test_any_walk_keeps_the_cost_the_sums_and_the_rules_of_groups(case: Case, da
 def test_walls_keep_a_feasible_placement_feasible(case: Case, data: st.DataObject) -> None:
     state = new_state(case.problem, case.start)
     random = np.array([seeded(data.draw(st.integers(0, 2**32)))], dtype=np.uint64)
-    anneal(case.problem, state, data.draw(climates(case, st.just(WALL))), 300, random)
+    anneal(case.problem, state, data.draw(climates(case, st.just(WALL))), 300, random, new_trail())
     assert not score(case.problem, state.host_of[:-1]).violations
+
+
+@given(cases(), st.data())
+@settings(max_examples=100)
+def test_an_item_may_ever_run_wherever_it_runs_in_a_feasible_placement(case: Case, data: st.DataObject) -> None:
+    hosts = st.integers(0, len(case.hosts.capacity) - 1)
+    host_of = data.draw(arrays(np.int64, case.start.shape, elements=hosts))
+    barred = [i for i, host in enumerate(host_of.tolist()) if not may_ever_run(case.problem, i, host)]
+    assert all(may_ever_run(case.problem, i, host) for i, host in enumerate(case.start.tolist()))
+    assert not barred or any(
+        "over its capacity" in v or "cannot run" in v for v in score(case.problem, host_of).violations
+    )
 
 
 @given(cases(), st.data())
@@ -106,12 +123,14 @@ def counting(looks: int) -> Callable[[], float]:
     return lambda: min(next(calls) / looks, 1.0)
 
 
-@given(cases(), st.integers(0, 2**32))
+@given(cases(), st.integers(0, 2**32), st.sampled_from([*STYLES, *STYLES_OF_SMALL]))
 @settings(max_examples=20)
-def test_a_search_repeats_itself_and_is_never_worse_than_its_start(case: Case, seed: int) -> None:
+def test_a_search_repeats_itself_and_is_never_worse_than_its_start(case: Case, seed: int, style: Style) -> None:
     def run() -> tuple[int, NDArray[np.int64], list[int]]:
         reported: list[int] = []
-        cost, host_of = search(case.problem, case.start, counting(20), seed, lambda spent, c, at: reported.append(c))
+        cost, host_of = search(
+            case.problem, case.start, counting(20), seed, lambda spent, c, at: reported.append(c), style
+        )
         return cost, host_of, reported
 
     cost, host_of, reported = run()

@@ -1,4 +1,4 @@
-"""Simulated annealing over shifts, swaps and chains: one sweep from hot to cold.
+"""Simulated annealing over shifts, swaps, chains and ejections: one sweep from hot to cold.
 
 Two constraints of the problem make its landscape rugged, and both are made smooth while it is hot.
 
@@ -13,54 +13,23 @@ its share of that budget, and the price falls to nothing.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.solve.compiled import inlined, kernel
 from consolidate.solve.randomness import below, unit
-from consolidate.solve.reassign.delta import crowded, host_change, move_change, take
+from consolidate.solve.reassign.climate import MOST_FORCE, Climate, accept, toll
+from consolidate.solve.reassign.delta import crowded, host_change, may_ever_run, move_change, take
+from consolidate.solve.reassign.eject import try_ejection
 from consolidate.solve.reassign.problem import Reassignment
 from consolidate.solve.reassign.state import State
 
 _SHIFT, _SWAP = 0.3, 0.3
 """Chances of a shift and of a swap; the rest are chains."""
+_TRIES = 16
+"""Draws for each host or item of a step before one is taken that cannot be."""
 _SHIFT_HOME, _CHAIN_HOME = 0.05, 0.3
 """Chances that what is shifted, or pushed out by a chain, goes home, which takes no transient room."""
-
-
-MOST_FORCE = 1e4
-"""The force on a capacity that is exceeded for long, in units of that on one that never was."""
-
-
-class Climate(NamedTuple):
-    """What a step is judged by, beside the cost."""
-
-    temperature: float
-    price: NDArray[np.float64]
-    """(I + 1,): cost of an item's being away from home."""
-    force: NDArray[np.int64]
-    """(H, D): cost of each unit of load over a capacity."""
-
-
-@inlined
-def _toll(problem: Reassignment, climate: Climate, item: int, source: int, target: int) -> float:
-    """Change of the price an item pays for being away."""
-    home = problem.home[item]
-    if home < 0:
-        return 0.0
-    return climate.price[item] * (np.int64(target != home) - np.int64(source != home))
-
-
-@inlined
-def _accept(loss: float, temperature: float, random: NDArray[np.uint64]) -> bool:
-    """Metropolis."""
-    if loss <= 0.0:
-        return True
-    if loss > 20.0 * temperature:
-        return False
-    return unit(random) < np.exp(-loss / temperature)
 
 
 @inlined
@@ -77,7 +46,7 @@ def try_shift(
     lighter, relief = host_change(problem, state, climate.force, source, item, nothing)
     delta += lighter + move_change(problem, item, source, target)
     overload += relief
-    if not _accept(delta + overload + _toll(problem, climate, item, source, target), climate.temperature, random):
+    if not accept(delta + overload + toll(problem, climate, item, source, target), climate.temperature, random):
         return np.int64(0)
     before = state.most_moved[0]
     if not take(problem, state, item, target, nothing, -1):
@@ -114,8 +83,8 @@ def try_exchange(
         change, excess = host_change(problem, state, climate.force, source, first, nothing)
         delta, overload = delta + change, overload + excess
     delta += move_change(problem, first, source, middle) + move_change(problem, second, middle, target)
-    toll = _toll(problem, climate, first, source, middle) + _toll(problem, climate, second, middle, target)
-    if not _accept(delta + overload + toll, climate.temperature, random):
+    price = toll(problem, climate, first, source, middle) + toll(problem, climate, second, middle, target)
+    if not accept(delta + overload + price, climate.temperature, random):
         return np.int64(0)
     before = state.most_moved[0]
     if not take(problem, state, first, middle, second, target):
@@ -125,25 +94,70 @@ def try_exchange(
 
 @inlined
 def _destination(problem: Reassignment, item: int, homeward: float, random: NDArray[np.uint64]) -> int:
+    """A host where an item may run, or where it runs already, which stands for none."""
     if problem.home[item] >= 0 and unit(random) < homeward:
         return int(problem.home[item])
-    return below(random, len(problem.kind))
+    target = 0
+    for _ in range(_TRIES):
+        target = below(random, len(problem.kind))
+        if may_ever_run(problem, item, target):
+            break
+    return target
+
+
+@inlined
+def _partner(problem: Reassignment, state: State, item: int, swap: bool, random: NDArray[np.uint64]) -> int:
+    """An item in whose place another may run, and in a swap also the other way round."""
+    source, other = state.host_of[item], item
+    for _ in range(_TRIES):
+        other = below(random, len(problem.home) - 1)
+        middle = state.host_of[other]
+        able = middle != source and may_ever_run(problem, item, middle)
+        if able and (not swap or may_ever_run(problem, other, source)):
+            break
+    return other
+
+
+@inlined
+def _large(problem: Reassignment, random: NDArray[np.uint64]) -> int:
+    """An item, rather a large one."""
+    item = below(random, len(problem.home) - 1)
+    for _ in range(2):
+        other = below(random, len(problem.home) - 1)
+        if problem.reach[other] > problem.reach[item]:
+            item = other
+    return item
 
 
 @kernel
-def anneal(problem: Reassignment, state: State, climate: Climate, steps: int, random: NDArray[np.uint64]) -> np.int64:
-    """Propose so many random steps; the change of cost."""
+def anneal(
+    problem: Reassignment,
+    state: State,
+    climate: Climate,
+    steps: int,
+    random: NDArray[np.uint64],
+    trail: NDArray[np.int64],
+) -> np.int64:
+    """Propose so many random steps; the change of cost.
+
+    ``trail`` is room to work in (`new_trail`).
+    """
     total = np.int64(0)
     items = len(problem.home) - 1
     for _ in range(steps):
+        if unit(random) < climate.ejection:
+            item = _large(problem, random)
+            target = _destination(problem, item, 0.0, random)
+            total += try_ejection(problem, state, climate, (item, target), random, trail)
+            continue
         kind = unit(random)
         item = below(random, items)
         if kind < _SHIFT:
             target = _destination(problem, item, _SHIFT_HOME, random)
             total += try_shift(problem, state, climate, item, target, random)
             continue
-        other = below(random, items)
         swap = kind < _SHIFT + _SWAP
+        other = _partner(problem, state, item, swap, random)
         target = int(state.host_of[item]) if swap else _destination(problem, other, _CHAIN_HOME, random)
         total += try_exchange(problem, state, climate, (item, other, target), random)
     return total

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from consolidate.solve.compiled import kernel
 from consolidate.solve.randomness import below, seeded
-from consolidate.solve.reassign.anneal import MOST_FORCE
+from consolidate.solve.reassign.climate import MOST_FORCE
 from consolidate.solve.reassign.delta import BARRED, crowded, host_change, may_enter
 from consolidate.solve.reassign.problem import Reassignment, overload_units
 from consolidate.solve.reassign.state import State, count_in, enter, new_state

@@ -113,6 +113,20 @@ def crowded(problem: Reassignment, state: State, host: int, leaving: int, coming
 
 
 @inlined
+def may_ever_run(problem: Reassignment, item: int, host: int) -> bool:
+    """Whether an item is at home on a host, or fits there if all that can leave does: nothing that ever changes."""
+    if problem.home[item] == host:
+        return True
+    row = problem.variant[item, problem.kind[host]]
+    possible = row >= 0
+    for cell in range(problem.demand.shape[1]):
+        possible = possible and problem.demand[row, cell] <= problem.inbound[host, cell]
+        if not possible:
+            break
+    return possible
+
+
+@inlined
 def fits(problem: Reassignment, state: State, item: int, host: int) -> bool:
     """Whether a host has room for an item as things stand, in every cell; what has left is not charged."""
     row = problem.variant[item, problem.kind[host]]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from consolidate.solve.reassign.problem import Reassignment, restrict
 from consolidate.solve.reassign.score import score
-from consolidate.solve.reassign.search import STYLES, Style, compile_search, cool, search
+from consolidate.solve.reassign.search import Style, compile_search, cool, search, styles
 
 Progress = Callable[[float, int], None]
 """Called with the share of the budget spent and the best cost so far."""
@@ -40,7 +40,7 @@ def improve(
 
     A worker that fails is an error; the start is returned where none finds better.
     """
-    context = multiprocessing.get_context("spawn")
+    context, chosen = multiprocessing.get_context("spawn"), styles(problem)
     compile_search(problem, start)
     begin = time.monotonic()
     running: dict[Connection, BaseProcess] = {}
@@ -48,7 +48,7 @@ def improve(
         here, there = context.Pipe(duplex=False)
         process: BaseProcess = context.Process(
             target=_work,
-            args=(there, problem, start, (begin, until), seed * workers + worker, STYLES[worker % len(STYLES)]),
+            args=(there, problem, start, (begin, until), seed * workers + worker, chosen[worker % len(chosen)]),
             daemon=True,
         )
         process.start()

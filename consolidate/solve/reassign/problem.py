@@ -49,6 +49,8 @@ class Reassignment(NamedTuple):
     """(D,): what has moved is charged at both ends."""
     home: NDArray[np.int64]
     """(I + 1,): where each item runs now, or -1."""
+    inbound: NDArray[np.int64]
+    """(H, D): room for what comes from elsewhere if all leaves that can: in transient cells homes stay charged."""
 
     groups: Lists
     """Groups of each item (the last, no item, has none)."""
@@ -192,6 +194,7 @@ def reassignment(hosts: Hosts, items: Items, costs: Costs) -> Reassignment:
         capacity=hosts.capacity.astype(np.int64),
         transient=transient,
         home=np.append(items.home, -1).astype(np.int64),
+        inbound=hosts.capacity.astype(np.int64),
         groups=lists([*of_item, ()]),
         host_limit=np.array(grouping.host_limit, dtype=np.int64),
         beside=_pairs(groups, [(a, b, k) for a, b, k in grouping.beside]),
@@ -213,7 +216,7 @@ def reassignment(hosts: Hosts, items: Items, costs: Costs) -> Reassignment:
         group_move_weight=costs.group_move_weight,
         reach=np.zeros(count + 1),
     )
-    problem = problem._replace(reach=_reach(problem))
+    problem = problem._replace(reach=_reach(problem), inbound=_inbound(problem))
     # One memory layout, or the kernels are compiled once more for each other one.
     fields = (np.ascontiguousarray(one) if isinstance(one, np.ndarray) else one for one in problem)
     return Reassignment(*fields)  # type: ignore[arg-type]
@@ -235,6 +238,7 @@ def restrict(problem: Reassignment, items: NDArray[np.int64], hosts: NDArray[np.
         kind=problem.kind[hosts],
         capacity=problem.capacity[hosts],
         home=problem.home[rows],
+        inbound=problem.inbound[hosts],
         groups=lists(groups),
         location=problem.location[hosts],
         neighbourhood=problem.neighbourhood[hosts],
@@ -243,6 +247,14 @@ def restrict(problem: Reassignment, items: NDArray[np.int64], hosts: NDArray[np.
         move_cost=problem.move_cost[rows],
         reach=problem.reach[rows],
     )
+
+
+def _inbound(problem: Reassignment) -> NDArray[np.int64]:
+    at_home = np.flatnonzero(problem.home >= 0)
+    stays = np.zeros_like(problem.capacity)
+    homes = problem.home[at_home]
+    np.add.at(stays, homes, problem.demand[problem.variant[at_home, problem.kind[homes]]])
+    return problem.capacity - np.where(problem.transient, stays, 0)
 
 
 def _reach(problem: Reassignment) -> NDArray[np.float64]:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.solve.randomness import seeded
-from consolidate.solve.reassign.anneal import MOST_FORCE, Climate, anneal, press
+from consolidate.solve.reassign.anneal import anneal, press
 from consolidate.solve.reassign.bounds import lower_bound
+from consolidate.solve.reassign.climate import MOST_FORCE, Climate
+from consolidate.solve.reassign.eject import ejection_work, new_trail
 from consolidate.solve.reassign.problem import Reassignment, overload_units
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.state import State, new_state
@@ -36,6 +38,8 @@ class Sweep:
     """Temperature at first, in units of `Weather.heat`."""
     cold: float
     """Temperature at last."""
+    wall: float = 0.0
+    """Share of it after which capacities are walls; before, they are forces."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +48,34 @@ class Style:
 
     heat: float
     """Temperature at first, as a multiple of what the scale of items suggests."""
-    forces: bool
-    """Whether capacities are forces in the first sweep; otherwise they are walls throughout."""
+    sweeps: tuple[Sweep, ...]
 
 
-FORCEFUL, STRICT = Style(3.0, True), Style(10.0, False)
-STYLES = (FORCEFUL, STRICT)
-"""Styles of the workers, in turn."""
-IN_PARTS = Style(1.0, False)
-"""Of a problem that is cooled in parts."""
-SWEEPS = (Sweep(0.0, 0.85, 1.0, 1e-3), Sweep(0.85, 1.0, 1e-2, 1e-4))
+_LAST = (Sweep(0.85, 1.0, 1e-2, 1e-4),)
+STYLES = (
+    Style(3.0, (Sweep(0.0, 0.85, 1.0, 1e-3, wall=0.95), *_LAST)),
+    Style(10.0, (Sweep(0.0, 0.85, 1.0, 1e-3), *_LAST)),
+)
+"""Styles of the workers, in turn: one cooling as slow as can be, and a short second one."""
+_REHEATS = (0.3, 0.1, 0.3, 0.1, 0.1, 0.03)
+
+
+def _again(wall: float) -> Style:
+    """One cooling and then one from each reheat, the last until no step of any cost is taken uphill."""
+    starts = [0.4 + 0.1 * number for number in range(len(_REHEATS) + 1)]
+    reheats = [
+        Sweep(start, end, hot, 1e-4 if end < 1.0 else 1e-6, wall)
+        for hot, start, end in zip(_REHEATS, starts[:-1], [*starts[1:-1], 1.0], strict=True)
+    ]
+    return Style(10.0, (Sweep(0.0, starts[0], 1.0, 1e-3, wall=0.7), *reheats))
+
+
+STYLES_OF_SMALL = (_again(wall=0.0), _again(wall=0.7))
+"""Of a small problem, which one cooling does not need the whole of a budget for: it is heated again and again."""
+SMALL = 200_000
+"""Items times hosts of a small problem at most."""
+IN_PARTS = 1.0
+"""Heat of a problem that is cooled in parts."""
 WALLED = Sweep(0.0, 1.0, 1.0, 1e-4)
 """The one sweep of a problem that is cooled in parts."""
 INFEASIBLE = 2**62
@@ -73,20 +95,20 @@ class Weather:
     """Cost of a unit over capacity, at first and at last, in units of the cost of one over soft capacity."""
     _GROWTH, _DECAY = 1.02, 0.998
     """Factors of the force on a capacity at each look, where it is exceeded and where not."""
-    _WALL = 0.95
-    """Share of the first sweep after which capacities are walls; they are for all of the later ones."""
+    _EJECTION = 60.0
+    """Chance of an ejection, times the cells that one looks at, so that all take a share of the time."""
     _HOLD = 0.85
     """Share of a sweep after which force does not wane."""
 
-    def __init__(self, problem: Reassignment, start: NDArray[np.int64], cost: int, style: Style) -> None:
+    def __init__(self, problem: Reassignment, start: NDArray[np.int64], cost: int, heat: float) -> None:
         self.unit = overload_units(problem)
-        self.style = style
-        self.heat = style.heat * self._HEAT * problem.reach[:-1].mean() * problem.hosts / max(problem.items, 1)
+        self.heat = heat * self._HEAT * problem.reach[:-1].mean() * problem.hosts / max(problem.items, 1)
         room = np.maximum(problem.capacity - new_state(problem, start).charged, 0).sum(axis=0)
         share = problem.demand[:, problem.transient] / np.maximum(room[problem.transient], 1)
         self.price = np.append(share.sum(axis=1)[problem.variant[:-1].max(axis=1)], 0.0) * max(
             cost - lower_bound(problem), 0
         )
+        self.ejection = self._EJECTION / ejection_work(problem)
         self.force = np.ones(problem.capacity.shape)
 
     def at(self, sweep: Sweep, done: float) -> Climate:
@@ -97,9 +119,8 @@ class Weather:
         price = self.price * (first * (last / first) ** fall * sweep.hot if fall < 1 else 0.0)
         price[-1] = price.max()
         low, high = self._FORCE
-        soft = self.style.forces and sweep is SWEEPS[0] and done < self._WALL
-        force = self.force * (low * (high / low) ** done) if soft else np.full_like(self.force, MOST_FORCE)
-        return Climate(temperature, price, np.ceil(force * self.unit).astype(np.int64))
+        force = self.force * (low * (high / low) ** done) if done < sweep.wall else np.full_like(self.force, MOST_FORCE)
+        return Climate(temperature, price, np.ceil(force * self.unit).astype(np.int64), self.ejection)
 
     def press(self, problem: Reassignment, state: State, done: float) -> bool:
         """Let the forces follow the capacities that are exceeded; whether any is."""
@@ -107,7 +128,7 @@ class Weather:
 
 
 def search(
-    problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, report: Report, style: Style = FORCEFUL
+    problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, report: Report, style: Style = STYLES[0]
 ) -> tuple[int, NDArray[np.int64]]:
     """Improve a feasible placement; the result is never worse than the start.
 
@@ -117,17 +138,17 @@ def search(
     if not problem.items:
         report(0.0, cost, start)
         return cost, start
-    weather = Weather(problem, start, cost, style)
+    weather, trail = Weather(problem, start, cost, style.heat), new_trail()
     random = np.array([seeded(seed)], dtype=np.uint64)
     best = start.copy()
     best_cost = INFEASIBLE if weather.press(problem, new_state(problem, start), 0.0) else cost
     report(0.0, best_cost, best)
-    for sweep in SWEEPS:
+    for sweep in style.sweeps:
         state = new_state(problem, best)
         cost = score(problem, best).cost
         while (spent := clock()) < sweep.end:
             done = max(spent - sweep.start, 0.0) / (sweep.end - sweep.start)
-            cost += int(anneal(problem, state, weather.at(sweep, done), burst(problem), random))
+            cost += int(anneal(problem, state, weather.at(sweep, done), burst(problem), random, trail))
             if not weather.press(problem, state, done) and cost < best_cost:
                 best, best_cost = state.host_of[:-1].copy(), cost
                 report(spent, best_cost, best)
@@ -141,12 +162,17 @@ def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: in
     """
     if not problem.items:
         return start
-    weather = Weather(problem, start, 0, IN_PARTS)
+    weather, trail = Weather(problem, start, 0, IN_PARTS), new_trail()
     random = np.array([seeded(seed)], dtype=np.uint64)
     state = new_state(problem, start)
     while (spent := clock()) < until:
-        anneal(problem, state, weather.at(WALLED, spent), burst(problem), random)
+        anneal(problem, state, weather.at(WALLED, spent), burst(problem), random, trail)
     return state.host_of[:-1].copy()
+
+
+def styles(problem: Reassignment) -> tuple[Style, ...]:
+    """Styles of the workers, in turn."""
+    return STYLES_OF_SMALL if problem.items * problem.hosts <= SMALL else STYLES
 
 
 def burst(problem: Reassignment) -> int:
@@ -160,4 +186,4 @@ def compile_search(problem: Reassignment, start: NDArray[np.int64]) -> None:
         return
     search(problem, start, lambda: 1.0, 0, lambda spent, cost, host_of: None)
     climate = Weather(problem, start, 0, IN_PARTS).at(WALLED, 1.0)
-    anneal(problem, new_state(problem, start), climate, 0, np.ones(1, dtype=np.uint64))
+    anneal(problem, new_state(problem, start), climate, 0, np.ones(1, dtype=np.uint64), new_trail())

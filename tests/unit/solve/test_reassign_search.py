@@ -7,13 +7,18 @@ import itertools
 import numpy as np
 import pytest
 
+from consolidate.solve.randomness import seeded
 from consolidate.solve.reassign import portfolio
+from consolidate.solve.reassign.anneal import anneal
 from consolidate.solve.reassign.bounds import lower_bound
+from consolidate.solve.reassign.climate import Climate
 from consolidate.solve.reassign.construct import construct
+from consolidate.solve.reassign.eject import new_trail
 from consolidate.solve.reassign.order import order_moves
 from consolidate.solve.reassign.problem import Costs, Grouping, Hosts, Items, Reassignment, reassignment
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.search import search
+from consolidate.solve.reassign.state import new_state
 
 NOWHERE = np.array([-1, -1])
 
@@ -30,6 +35,17 @@ def test_a_search_mends_a_start_that_overfills_a_host() -> None:
     cost, host_of = search(problem, np.array([0, 0]), lambda: min(next(looks) / 20, 1.0), 1, lambda *better: None)
     assert cost == 2
     assert sorted(host_of.tolist()) == [0, 1]
+
+
+@pytest.mark.parametrize(("ejection", "gain"), [(0.0, 0), (1.0, 1)])
+def test_a_large_item_needs_all_that_is_in_its_way_pushed_out_at_once(ejection: float, gain: int) -> None:
+    """One of 6 over a soft capacity of 5, and four of 1 where 6 would be: every shorter way costs more at first."""
+    costs = Costs(soft_weight=np.array([1]), soft_capacity=np.array([[5], [6]]))
+    sizes, home = np.array([[6], [1], [1], [1], [1]]), np.array([0, 1, 1, 1, 1])
+    problem = reassignment(Hosts(np.full((2, 1), 20)), Items(sizes, home), costs)
+    cold = Climate(1e-9, np.zeros(6), np.ones((2, 1), dtype=np.int64), ejection)
+    random = np.array([seeded(1)], dtype=np.uint64)
+    assert anneal(problem, new_state(problem, home), cold, 500, random, new_trail()) == -gain
 
 
 def test_items_that_fill_a_host_are_placed_apart() -> None:

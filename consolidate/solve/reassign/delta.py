@@ -114,13 +114,13 @@ def crowded(problem: Reassignment, state: State, host: int, leaving: int, coming
 
 @inlined
 def may_ever_run(problem: Reassignment, item: int, host: int) -> bool:
-    """Whether an item is at home on a host, or fits there if all that can leave does: nothing that ever changes."""
+    """Whether an item is at home on a host, or fits beside what stays charged there: nothing that ever changes."""
     if problem.home[item] == host:
         return True
     row = problem.variant[item, problem.kind[host]]
     possible = row >= 0
-    for cell in range(problem.demand.shape[1]):
-        possible = possible and problem.demand[row, cell] <= problem.inbound[host, cell]
+    for index in range(len(problem.transient_cell)):
+        possible = possible and problem.demand[row, problem.transient_cell[index]] <= problem.inbound[host, index]
         if not possible:
             break
     return possible

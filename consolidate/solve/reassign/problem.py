@@ -49,8 +49,10 @@ class Reassignment(NamedTuple):
     """(D,): what has moved is charged at both ends."""
     home: NDArray[np.int64]
     """(I + 1,): where each item runs now, or -1."""
+    transient_cell: NDArray[np.int64]
+    """Where `transient` is true."""
     inbound: NDArray[np.int64]
-    """(H, D): room for what comes from elsewhere if all leaves that can: in transient cells homes stay charged."""
+    """(H, transient cells): room for what comes from elsewhere, which is the same whatever leaves."""
 
     groups: Lists
     """Groups of each item (the last, no item, has none)."""
@@ -194,7 +196,8 @@ def reassignment(hosts: Hosts, items: Items, costs: Costs) -> Reassignment:
         capacity=hosts.capacity.astype(np.int64),
         transient=transient,
         home=np.append(items.home, -1).astype(np.int64),
-        inbound=hosts.capacity.astype(np.int64),
+        transient_cell=np.flatnonzero(transient),
+        inbound=np.zeros((host_count, 0), dtype=np.int64),
         groups=lists([*of_item, ()]),
         host_limit=np.array(grouping.host_limit, dtype=np.int64),
         beside=_pairs(groups, [(a, b, k) for a, b, k in grouping.beside]),
@@ -254,7 +257,7 @@ def _inbound(problem: Reassignment) -> NDArray[np.int64]:
     stays = np.zeros_like(problem.capacity)
     homes = problem.home[at_home]
     np.add.at(stays, homes, problem.demand[problem.variant[at_home, problem.kind[homes]]])
-    return problem.capacity - np.where(problem.transient, stays, 0)
+    return (problem.capacity - stays)[:, problem.transient]
 
 
 def _reach(problem: Reassignment) -> NDArray[np.float64]:

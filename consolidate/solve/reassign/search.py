@@ -156,7 +156,7 @@ def search(
 
 
 def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, until: float) -> NDArray[np.int64]:
-    """Anneal until so much of the budget is spent, all in one sweep and with capacities as walls.
+    """Anneal until so much of the budget is spent, all in one sweep, with capacities as walls and without ejections.
 
     For whoever cools a large problem in parts: what comes back is where the search stands, not the best it saw.
     """
@@ -166,7 +166,8 @@ def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: in
     random = np.array([seeded(seed)], dtype=np.uint64)
     state = new_state(problem, start)
     while (spent := clock()) < until:
-        anneal(problem, state, weather.at(WALLED, spent), burst(problem), random, trail)
+        climate = weather.at(WALLED, spent)._replace(ejection=0.0)
+        anneal(problem, state, climate, burst(problem), random, trail)
     return state.host_of[:-1].copy()
 
 

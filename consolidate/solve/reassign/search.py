@@ -64,7 +64,7 @@ def _again(wall: float) -> Style:
     """One cooling and then one from each reheat, the last until no step of any cost is taken uphill."""
     starts = [0.4 + 0.1 * number for number in range(len(_REHEATS) + 1)]
     reheats = [
-        Sweep(start, end, hot, 1e-4 if end < 1.0 else 1e-6, wall)
+        Sweep(start, end, hot, 1e-4 if end < 1.0 else 1e-7, wall)
         for hot, start, end in zip(_REHEATS, starts[:-1], [*starts[1:-1], 1.0], strict=True)
     ]
     return Style(10.0, (Sweep(0.0, starts[0], 1.0, 1e-3, wall=0.7), *reheats))

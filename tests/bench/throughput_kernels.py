@@ -42,7 +42,7 @@ from consolidate.solve.reassign.anneal import anneal
 from consolidate.solve.reassign.eject import new_trail
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.search import STYLES, Weather
-from consolidate.solve.reassign.state import new_state
+from consolidate.solve.reassign.state import by_host, new_state
 from consolidate.solve.search import is_on
 from consolidate.solve.squeeze import evict, squeeze
 from tests.bench.throughput_fleet import Size, make_fleet
@@ -181,9 +181,10 @@ def reassignment(size: Size) -> list[Rate]:
     style, trail = STYLES[0], new_trail()
     climate = Weather(problem, start, score(problem, start).cost, style.heat).at(style.sweeps[0], 0.5)
     state, random = new_state(problem, start), np.array([seeded(SEED)], dtype=np.uint64)
+    listed = by_host(state)
 
     def steps() -> int:
-        anneal(problem, state, climate, _JUDGED, random, trail)
+        anneal(problem, state, climate, _JUDGED, random, listed, trail)
         return _JUDGED
 
     return [timed("anneal", itertools.repeat(steps, REPETITIONS + 1))]

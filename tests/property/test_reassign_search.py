@@ -18,7 +18,7 @@ from consolidate.solve.reassign.delta import BARRED, host_change, may_ever_run, 
 from consolidate.solve.reassign.eject import new_trail
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.search import STYLES, STYLES_OF_SMALL, Style, search
-from consolidate.solve.reassign.state import State, new_state
+from consolidate.solve.reassign.state import State, by_host, new_state
 from tests.property.test_reassign_score import Case, cases, members_of, parts
 
 WALL = 10**9
@@ -52,8 +52,8 @@ def test_any_walk_keeps_the_cost_the_sums_and_the_rules_of_groups(case: Case, da
     random = np.array([seeded(data.draw(st.integers(0, 2**32)))], dtype=np.uint64)
     cost = score(case.problem, case.start).cost
     for steps in data.draw(st.lists(st.integers(1, 60), min_size=1, max_size=4)):
-        climate = data.draw(climates(case, st.integers(0, 50)))
-        cost += anneal(case.problem, state, climate, steps, random, new_trail())
+        climate = data.draw(climates(case, st.integers(0, 50) | st.integers(0, 5_000)))
+        cost += anneal(case.problem, state, climate, steps, random, by_host(state), new_trail())
         now = score(case.problem, state.host_of[:-1])
         assert cost == now.cost
         assert all("over its capacity" in violation for violation in now.violations)
@@ -65,7 +65,7 @@ def test_any_walk_keeps_the_cost_the_sums_and_the_rules_of_groups(case: Case, da
 def test_walls_keep_a_feasible_placement_feasible(case: Case, data: st.DataObject) -> None:
     state = new_state(case.problem, case.start)
     random = np.array([seeded(data.draw(st.integers(0, 2**32)))], dtype=np.uint64)
-    anneal(case.problem, state, data.draw(climates(case, st.just(WALL))), 300, random, new_trail())
+    anneal(case.problem, state, data.draw(climates(case, st.just(WALL))), 300, random, by_host(state), new_trail())
     assert not score(case.problem, state.host_of[:-1]).violations
 
 

@@ -22,7 +22,7 @@ from consolidate.solve.reassign.climate import MOST_FORCE, Climate, accept, toll
 from consolidate.solve.reassign.delta import crowded, host_change, may_ever_run, move_change, take
 from consolidate.solve.reassign.eject import try_ejection
 from consolidate.solve.reassign.problem import Reassignment
-from consolidate.solve.reassign.state import State
+from consolidate.solve.reassign.state import Roster, State
 
 _SHIFT, _SWAP = 0.3, 0.3
 """Chances of a shift and of a swap; the rest are chains."""
@@ -40,8 +40,9 @@ def try_shift(
     source, nothing = state.host_of[item], len(problem.home) - 1
     if source == target or crowded(problem, state, target, nothing, item):
         return np.int64(0)
-    delta, overload = host_change(problem, state, climate.force, target, nothing, item)
-    if overload > climate.temperature * 20.0 + climate.price[nothing] + problem.reach[item]:
+    most = climate.temperature * 20.0 + climate.price[nothing] + problem.reach[item]
+    delta, overload = host_change(problem, state, climate.force, target, nothing, item, most)
+    if overload > most:
         return np.int64(0)
     lighter, relief = host_change(problem, state, climate.force, source, item, nothing)
     delta += lighter + move_change(problem, item, source, target)
@@ -72,10 +73,10 @@ def try_exchange(
     if crowded(problem, state, middle, second, first) or crowded(problem, state, target, follows, second):
         return np.int64(0)
     most = climate.temperature * 20.0 + climate.price[nothing] + problem.reach[first] + problem.reach[second]
-    delta, overload = host_change(problem, state, climate.force, middle, second, first)
+    delta, overload = host_change(problem, state, climate.force, middle, second, first, most)
     if overload > most:
         return np.int64(0)
-    change, excess = host_change(problem, state, climate.force, target, follows, second)
+    change, excess = host_change(problem, state, climate.force, target, follows, second, most - overload)
     delta, overload = delta + change, overload + excess
     if overload > most:
         return np.int64(0)
@@ -106,11 +107,21 @@ def _destination(problem: Reassignment, item: int, homeward: float, random: NDAr
 
 
 @inlined
-def _partner(problem: Reassignment, state: State, item: int, swap: bool, random: NDArray[np.uint64]) -> int:
+def _any(roster: Roster, random: NDArray[np.uint64]) -> int:
+    """An item of any list; any item where that is empty."""
+    one = below(random, len(roster.start) - 1)
+    first, last = roster.start[one], roster.start[one + 1]
+    return int(roster.item[first + below(random, last - first)] if first < last else below(random, len(roster.item)))
+
+
+@inlined
+def _partner(
+    problem: Reassignment, state: State, roster: Roster, item: int, swap: bool, random: NDArray[np.uint64]
+) -> int:
     """An item in whose place another may run, and in a swap also the other way round."""
     source, other = state.host_of[item], item
     for _ in range(_TRIES):
-        other = below(random, len(problem.home) - 1)
+        other = _any(roster, random)
         middle = state.host_of[other]
         able = middle != source and may_ever_run(problem, item, middle)
         if able and (not swap or may_ever_run(problem, other, source)):
@@ -136,6 +147,7 @@ def anneal(
     climate: Climate,
     steps: int,
     random: NDArray[np.uint64],
+    roster: Roster,
     trail: NDArray[np.int64],
 ) -> np.int64:
     """Propose so many random steps; the change of cost.
@@ -143,7 +155,6 @@ def anneal(
     ``trail`` is room to work in (`new_trail`).
     """
     total = np.int64(0)
-    items = len(problem.home) - 1
     for _ in range(steps):
         if unit(random) < climate.ejection:
             item = _large(problem, random)
@@ -151,13 +162,13 @@ def anneal(
             total += try_ejection(problem, state, climate, (item, target), random, trail)
             continue
         kind = unit(random)
-        item = below(random, items)
+        item = _any(roster, random)
         if kind < _SHIFT:
             target = _destination(problem, item, _SHIFT_HOME, random)
             total += try_shift(problem, state, climate, item, target, random)
             continue
         swap = kind < _SHIFT + _SWAP
-        other = _partner(problem, state, item, swap, random)
+        other = _partner(problem, state, roster, item, swap, random)
         target = int(state.host_of[item]) if swap else _destination(problem, other, _CHAIN_HOME, random)
         total += try_exchange(problem, state, climate, (item, other, target), random)
     return total

@@ -11,30 +11,26 @@ from numpy.typing import NDArray
 
 from consolidate.solve.compiled import inlined, kernel
 from consolidate.solve.reassign.problem import Reassignment
-from consolidate.solve.reassign.state import State, count_in, count_out, enter, leave
+from consolidate.solve.reassign.state import State, count_in, count_out, curve_penalty, enter, leave
 
 BARRED = np.int64(2**60)
 """Overload of a host by what cannot run there."""
 
 
 @inlined
-def _penalty(problem: Reassignment, kind: int, load: int) -> np.int64:
-    """Penalty of a load in one cell of the curve."""
-    shift = problem.curve_shift[kind]
-    knot = load >> shift
-    if knot > problem.curve.shape[1] - 2:  # far over the capacity, where only the search passes through
-        knot = problem.curve.shape[1] - 2
-    below = problem.curve[kind, knot]
-    return below + (((problem.curve[kind, knot + 1] - below) * (load - (knot << shift))) >> shift)
-
-
-@inlined
 def host_change(
-    problem: Reassignment, state: State, force: NDArray[np.int64], host: int, leaving: int, coming: int
+    problem: Reassignment,
+    state: State,
+    force: NDArray[np.int64],
+    host: int,
+    leaving: int,
+    coming: int,
+    most: float = np.inf,
 ) -> tuple[np.int64, np.int64]:
     """Change of a host's own cost, and of its overload with each unit weighted by its ``force``.
 
-    The cost is that of opening, soft load, balance and curve. Where the item cannot run the overload is `BARRED`.
+    The cost is that of opening, soft load, balance and curve; it is not summed up where the overload is above ``most``.
+    Where the item cannot run the overload is `BARRED`.
     """
     come, go = problem.variant[coming, problem.kind[host]], problem.variant[leaving, problem.kind[host]]
     if come < 0:
@@ -60,12 +56,10 @@ def host_change(
                 change = (0 if was else plus[cell]) - (0 if stays else minus[cell])
             excess = charged[cell] - hard[cell]
             overload += push[cell] * (max(excess + change, 0) - max(excess, 0))
-    for index in range(len(problem.curve_cell)):
-        cell = problem.curve_cell[index]
-        change = plus[cell] - minus[cell]
-        if change != 0:
-            kind = problem.kind[host]
-            delta += _penalty(problem, kind, load[cell] + change) - _penalty(problem, kind, load[cell])
+    if overload > most:
+        return np.int64(0), overload
+    if len(problem.curve_cell) > 0:
+        delta += curve_penalty(problem, state, host, minus, plus) - state.curved[host]
     for index in range(len(problem.balance)):
         a, b = problem.balance[index, 0], problem.balance[index, 1]
         target, factor = problem.balance[index, 2], problem.balance[index, 3]

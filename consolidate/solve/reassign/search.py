@@ -15,7 +15,7 @@ from consolidate.solve.reassign.climate import MOST_FORCE, Climate
 from consolidate.solve.reassign.eject import ejection_work, new_trail
 from consolidate.solve.reassign.problem import Reassignment, overload_units
 from consolidate.solve.reassign.score import score
-from consolidate.solve.reassign.state import State, new_state
+from consolidate.solve.reassign.state import State, by_host, new_state, one_list
 
 Clock = Callable[[], float]
 """Share of the budget that is spent, from 0 to 1; called again after every burst of steps."""
@@ -138,7 +138,7 @@ def search(
     if not problem.items:
         report(0.0, cost, start)
         return cost, start
-    weather, trail = Weather(problem, start, cost, style.heat), new_trail()
+    weather, roster, trail = Weather(problem, start, cost, style.heat), one_list(problem), new_trail()
     random = np.array([seeded(seed)], dtype=np.uint64)
     best = start.copy()
     best_cost = INFEASIBLE if weather.press(problem, new_state(problem, start), 0.0) else cost
@@ -148,7 +148,7 @@ def search(
         cost = score(problem, best).cost
         while (spent := clock()) < sweep.end:
             done = max(spent - sweep.start, 0.0) / (sweep.end - sweep.start)
-            cost += int(anneal(problem, state, weather.at(sweep, done), burst(problem), random, trail))
+            cost += int(anneal(problem, state, weather.at(sweep, done), burst(problem), random, roster, trail))
             if not weather.press(problem, state, done) and cost < best_cost:
                 best, best_cost = state.host_of[:-1].copy(), cost
                 report(spent, best_cost, best)
@@ -167,7 +167,7 @@ def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: in
     state = new_state(problem, start)
     while (spent := clock()) < until:
         climate = weather.at(WALLED, spent)._replace(ejection=0.0)
-        anneal(problem, state, climate, burst(problem), random, trail)
+        anneal(problem, state, climate, burst(problem), random, by_host(state), trail)
     return state.host_of[:-1].copy()
 
 
@@ -187,4 +187,5 @@ def compile_search(problem: Reassignment, start: NDArray[np.int64]) -> None:
         return
     search(problem, start, lambda: 1.0, 0, lambda spent, cost, host_of: None)
     climate = Weather(problem, start, 0, IN_PARTS).at(WALLED, 1.0)
-    anneal(problem, new_state(problem, start), climate, 0, np.ones(1, dtype=np.uint64), new_trail())
+    state = new_state(problem, start)
+    anneal(problem, state, climate, 0, np.ones(1, dtype=np.uint64), by_host(state), new_trail())

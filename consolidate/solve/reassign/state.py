@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from consolidate.solve.compiled import kernel
+from consolidate.solve.compiled import inlined, kernel
 from consolidate.solve.reassign.problem import Reassignment
 
 
@@ -25,6 +25,8 @@ class State(NamedTuple):
     """(H, D): load, and in transient cells also the demand of what has left."""
     occupancy: NDArray[np.int64]
     """(H,)"""
+    curved: NDArray[np.int64]
+    """(H,): penalty of the load by the curve."""
     on_host: NDArray[np.int16]
     """(G, H): members of a group on a host."""
     in_location: NDArray[np.int32]
@@ -41,6 +43,27 @@ class State(NamedTuple):
     """(1,): members that the most moved group has moved."""
 
 
+class Roster(NamedTuple):
+    """Lists of items that steps are drawn from: every list as often as another, and in it every item."""
+
+    item: NDArray[np.int64]
+    """(I,)"""
+    start: NDArray[np.int64]
+    """(lists + 1,): where each list begins."""
+
+
+def one_list(problem: Reassignment) -> Roster:
+    """Every item as often as another."""
+    return Roster(np.arange(problem.items), np.array([0, problem.items]))
+
+
+def by_host(state: State) -> Roster:
+    """Every host as often as another, so that those with few large items are not left to chance."""
+    host_of = state.host_of[:-1]
+    item = np.argsort(host_of, kind="stable")
+    return Roster(item, np.searchsorted(host_of[item], np.arange(len(state.occupancy) + 1)))
+
+
 def new_state(problem: Reassignment, host_of: NDArray[np.int64]) -> State:
     """The sums of a placement."""
     hosts, cells = problem.capacity.shape
@@ -51,6 +74,7 @@ def new_state(problem: Reassignment, host_of: NDArray[np.int64]) -> State:
         load=np.zeros((hosts, cells), dtype=np.int64),
         charged=np.zeros((hosts, cells), dtype=np.int64),
         occupancy=np.zeros(hosts, dtype=np.int64),
+        curved=np.zeros(hosts, dtype=np.int64),
         on_host=np.zeros((groups, hosts), dtype=np.int16),
         in_location=np.zeros((groups, int(problem.location.max()) + 1), dtype=np.int32),
         locations=np.zeros(groups, dtype=np.int64),
@@ -62,6 +86,22 @@ def new_state(problem: Reassignment, host_of: NDArray[np.int64]) -> State:
     state.moved_groups[0] = groups
     _fill(problem, state, host_of.astype(np.int64))
     return state
+
+
+@inlined
+def curve_penalty(
+    problem: Reassignment, state: State, host: int, minus: NDArray[np.int64], plus: NDArray[np.int64]
+) -> np.int64:
+    """Penalty by the curve once a demand, shape (D,), has left a host and another has come."""
+    kind, penalty = problem.kind[host], np.int64(0)
+    shift, last = problem.curve_shift[kind], problem.curve.shape[1] - 2
+    for index in range(len(problem.curve_cell)):
+        cell = problem.curve_cell[index]
+        load = state.load[host, cell] + plus[cell] - minus[cell]
+        knot = min(load >> shift, last)  # far over the capacity, where only the search passes through
+        below = problem.curve[kind, knot]
+        penalty += below + (((problem.curve[kind, knot + 1] - below) * (load - (knot << shift))) >> shift)
+    return penalty
 
 
 @kernel
@@ -87,6 +127,8 @@ def enter(problem: Reassignment, state: State, item: int, host: int) -> None:
         state.load[host, cell] += problem.demand[row, cell]
         if away or not problem.transient[cell]:
             state.charged[host, cell] += problem.demand[row, cell]
+    nothing = problem.demand[len(problem.demand) - 1]
+    state.curved[host] = curve_penalty(problem, state, host, nothing, nothing)
     state.host_of[item] = host
     state.occupancy[host] += 1
 
@@ -101,6 +143,8 @@ def leave(problem: Reassignment, state: State, item: int) -> None:
         state.load[host, cell] -= problem.demand[row, cell]
         if away or not problem.transient[cell]:
             state.charged[host, cell] -= problem.demand[row, cell]
+    nothing = problem.demand[len(problem.demand) - 1]
+    state.curved[host] = curve_penalty(problem, state, host, nothing, nothing)
     state.host_of[item] = -1
     state.occupancy[host] -= 1
 

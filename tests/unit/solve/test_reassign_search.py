@@ -18,7 +18,7 @@ from consolidate.solve.reassign.order import order_moves
 from consolidate.solve.reassign.problem import Costs, Grouping, Hosts, Items, Reassignment, reassignment
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.search import search
-from consolidate.solve.reassign.state import new_state
+from consolidate.solve.reassign.state import by_host, new_state
 
 NOWHERE = np.array([-1, -1])
 
@@ -45,7 +45,8 @@ def test_a_large_item_needs_all_that_is_in_its_way_pushed_out_at_once(ejection: 
     problem = reassignment(Hosts(np.full((2, 1), 20)), Items(sizes, home), costs)
     cold = Climate(1e-9, np.zeros(6), np.ones((2, 1), dtype=np.int64), ejection)
     random = np.array([seeded(1)], dtype=np.uint64)
-    assert anneal(problem, new_state(problem, home), cold, 500, random, new_trail()) == -gain
+    state = new_state(problem, home)
+    assert anneal(problem, state, cold, 500, random, by_host(state), new_trail()) == -gain
 
 
 def test_items_that_fill_a_host_are_placed_apart() -> None:
@@ -96,3 +97,19 @@ def test_a_worker_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(portfolio, "compile_search", lambda problem, start: None)  # would fail here, not in a worker
     with pytest.raises(RuntimeError, match="a search worker ended with exit code 1"):
         portfolio.improve(pair_on(2), np.array([0, 7]), until=0.0, seed=1, workers=1)
+
+
+def test_a_swap_that_only_moves_an_overload_costs_what_it_does_to_both_hosts() -> None:
+    """What one host is relieved of makes up for what the other gets; the cost of both still counts."""
+    costs = Costs(curve_cell=[0], curve=np.array([[0, 10, 20], [0, 30, 60]]), curve_shift=[4, 4])
+    hosts = Hosts(np.array([[10], [10]]), kind=np.array([0, 1]))
+    problem = reassignment(hosts, Items(np.array([[1], [30]]), NOWHERE), costs)
+    start = np.array([0, 1])
+    mild = Climate(1000.0, np.zeros(3), np.full((2, 1), 10**6), 0.0)
+    state, random = new_state(problem, start), np.array([seeded(1)], dtype=np.uint64)
+    cost, seen = score(problem, start).cost, set()
+    for _ in range(100):
+        cost += anneal(problem, state, mild, 1, random, by_host(state), new_trail())
+        assert cost == score(problem, state.host_of[:-1]).cost
+        seen.add(tuple(state.host_of[:-1].tolist()))
+    assert seen == {(0, 1), (1, 0)}

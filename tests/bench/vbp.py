@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from consolidate.solve.certificate import broken_packing
-from consolidate.solve.columns import Effort, Instance, Packed, pack, uniform_bins
+from consolidate.solve.columns import Effort, Instance, Packed, compile_kernels, pack, uniform_bins
 from consolidate.solve.columns.instance import Packing
 from tests.bench.command import Outcome, bench_parser, run
 
@@ -67,6 +67,7 @@ def read_instance(name: str) -> str:
 def solve(instance: Instance, deadline_s: float, seed: int, workers: int = WORKERS) -> Solved:
     """Let workers with seeds of their own race until the bound is met or ``time.monotonic`` is at the deadline."""
     began = time.monotonic()
+    compile_kernels()
     context = multiprocessing.get_context("fork")
     pipes, processes = [], []
     for number in range(workers):

@@ -13,7 +13,15 @@ from consolidate.solve.columns.close import close
 from consolidate.solve.columns.construct import packings
 from consolidate.solve.columns.dive import dive
 from consolidate.solve.columns.generate import Generator
-from consolidate.solve.columns.instance import Instance, Packing, Pattern, ShouldStop, cost_of, merge_identical
+from consolidate.solve.columns.instance import (
+    Instance,
+    Packing,
+    Pattern,
+    ShouldStop,
+    cost_of,
+    merge_identical,
+    uniform_bins,
+)
 from consolidate.solve.columns.squeeze import squeeze
 
 
@@ -76,6 +84,19 @@ def pack(
     packing, unless ``should_stop`` says otherwise.
     """
     return _Run(instance, seed, effort or Effort(), should_stop, report).run(start)
+
+
+def compile_kernels() -> None:
+    """Compile the kernels where no cache has them, so that processes that are forked now do not each compile their own.
+
+    No linear program is solved: its threads would not survive the fork.
+    """
+    instance = uniform_bins(np.array([[2], [1]]), np.array([2]))
+    for packing in packings(instance, 0, 0):
+        squeeze(instance, packing, 1, 1, 0, lambda: False)
+    Generator(instance, 0).price(
+        np.ones(2, dtype=np.int64), np.zeros(1, dtype=np.int64), instance.copies, None, 1, False
+    )
 
 
 class _Run:

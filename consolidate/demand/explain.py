@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,14 +21,15 @@ from consolidate.demand.profile import history_s, slot_count
 from consolidate.demand.repeats import DAY_S, quiet_days
 from consolidate.demand.sizing import at_local_times, peaks_of, predictors_of, rule_of, samples_of
 from consolidate.model.demand import Demand, Demands, Unknown
+from consolidate.model.dimensions import SOURCES
 from consolidate.model.fleet import Fleet, Workload
 from consolidate.model.policy import Predictor, SizingPolicy
 from consolidate.units import format_amount, format_slot
 
 WIDTH_SHOWN = 80
 _IN_A_PLAN = (
-    "A plan adds what the isolation costs on the host it chooses, and a tenth for each time that host was found over "
-    "the policy's risk."
+    "A plan adds what the isolation costs on the host it chooses, and a tenth of the amount for each time that host "
+    "was found over the policy's risk."
 )
 SHOWN_DAYS = 3
 """Of quiet days that were left out, so many are named."""
@@ -74,6 +76,10 @@ class _Explained:
         own = np.array([one is self.workload for one in self.fleet.workloads])
         return next(part for part in self.history.only(own).parts() if len(part.positions))
 
+    def rating(self) -> float:
+        """Speed of the cores that it runs on, in reference cores."""
+        return next((host.cpu_rating for host in self.fleet.hosts if host.name == self.workload.host), 1.0)
+
 
 def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, page_cache_bytes: int) -> Iterator[str]:
     workload = subject.workload
@@ -88,10 +94,11 @@ def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, pag
     if demand.source != "measured":
         yield f"  {why_not_measured(demand, part, subject.policy)}"
     for dimension, slots in demand.amounts.items():
+        busiest = int(slots.argmax())
         yield ""
         yield f"  {dimension}"
         if demand.source == "measured":
-            yield from _measured(_Step(subject, dimension, demand), part, alone)
+            busiest = (yield from _measured(_Step(subject, dimension, demand), part, alone)) % len(slots)
             yield from _harmed(dimension, harm)
             if dimension == "memory_bytes" and page_cache_bytes:
                 cache = format_amount(dimension, page_cache_bytes)
@@ -99,7 +106,11 @@ def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, pag
         elif demand.source != "stated":
             yield from steps_without_measurements(alone, workload, part, subject.policy, dimension)
         floor = subject.policy.floor.get(dimension) if demand.source == "measured" else 0
-        yield f"    reserved        {full(dimension, int(slots.max()))}{_range(dimension, slots, floor)}"
+        yield f"    reserved        {full(dimension, int(slots.max()))}{_range(dimension, slots, busiest, floor)}"
+        yield from _above_limit(subject, dimension, int(slots.max()))
+    if unlimited := [one for one in SOURCES if demand.source == "limit" and one not in demand.amounts]:
+        yield ""
+        yield f"  Of {', '.join(unlimited)} nothing is reserved: it has no limit there."
     yield ""
     yield f"  Reserved amounts are rounded up, CPU to thousandths of a core. {_IN_A_PLAN}"
 
@@ -122,7 +133,8 @@ class _Step:
         return full(self.dimension, amount)
 
 
-def _measured(step: _Step, part: Part, alone: Fleet) -> Iterator[str]:
+def _measured(step: _Step, part: Part, alone: Fleet) -> Generator[str, None, int]:
+    """The steps; returns the slot that decides."""
     dimension, policy = step.dimension, step.policy
     yield from _raw(step, part)
     length_s = history_s(part.amounts["cpu_milli"], 1)[0]
@@ -134,12 +146,14 @@ def _measured(step: _Step, part: Part, alone: Fleet) -> Iterator[str]:
     predicted = {one: PREDICTORS[one](samples)[0, :width] for one in predictors_of(dimension, policy)}
     largest = np.max(list(predicted.values()), axis=0)
     counts = np.array(policy.counted_permille if policy.counted_permille and dimension != "memory_bytes" else [1000])
-    busiest = int((np.tile(largest, max(1, len(counts) // width)) * counts).argmax())
+    counted = np.tile(largest, max(1, len(counts) // width)) * counts
+    busiest = int(counted.argmax())
     yield f"    slots           {_slots(step, width)}"
     if width > 1:
         held = int((samples.slot == busiest % width).sum())
-        named = format_slot(busiest % width, width)
-        yield f"    busiest         {named}, predicted the highest; it has {held} samples"
+        named, alike = format_slot(busiest % width, width), int((largest == largest[busiest % width]).sum())
+        rank = f"the first of {alike} equally high ones" if alike > 1 else f"the highest of the {width}"
+        yield f"    busiest         {named}, {rank}; it has {held} samples"
     for one, profile in predicted.items():
         words = _told_prediction(one, samples, busiest % width, step)
         yield f"    {one.value:15} {words}: {step.told(profile[busiest % width])}"
@@ -156,6 +170,7 @@ def _measured(step: _Step, part: Part, alone: Fleet) -> Iterator[str]:
     if floor:
         raised = "which raises this" if base < floor else "which is less"
         yield f"    the floor       {step.told(floor)} for every workload, {raised}"
+    return busiest
 
 
 def _raw(step: _Step, part: Part) -> Iterator[str]:
@@ -167,10 +182,9 @@ def _raw(step: _Step, part: Part) -> Iterator[str]:
     yield f"    samples         {len(amounts.value):,}, from {first} to {last} UTC"
     yield f"    coverage        {coverage:.1%} of {length_s / DAY_S:.1f} days, one every {interval_s} s"
     if step.dimension == "cpu_milli":
-        home = step.subject.workload.host
-        rating = next((host.cpu_rating for host in step.subject.fleet.hosts if host.name == home), 1.0)
+        rating = step.subject.rating()
         if rating != 1.0:
-            yield f"    measured on a host whose cores are rated {rating:g}: amounts are in reference cores"
+            yield f"    measured on a host whose cores are rated {rating:g}: every amount is what it used × {rating:g}"
     points = np.quantile(amounts.value, [0.5, 0.95, 0.99, 1.0], method="inverted_cdf")
     p50, p95, p99, most = (brief(step.dimension, point) for point in points)
     yield f"    mean            {brief(step.dimension, amounts.value.mean())}"
@@ -235,7 +249,9 @@ def _told_prediction(one: Predictor, samples: Samples, slot: int, step: _Step) -
         case Predictor.QUANTILE:
             count = len(here) or len(samples.amounts.value)
             rank = max(int(np.ceil(samples.quantile * count)), 1)
-            return f"{samples.quantile:.0%} of {'those' if len(here) else 'all'} {count:,}, number {rank:,} from below"
+            highest = ", the highest" if rank == count else ""
+            which = "those" if len(here) else "all"
+            return f"{samples.quantile:.0%} of {which} {count:,}, number {rank:,} from below{highest}"
         case Predictor.SIGMA:
             mean, deviation = (moment[0, slot] for moment in moments(samples, samples.slot, WIDTH))
             cut = f", cut at {step.told(limit)}" if mean + samples.sigmas * deviation > limit else ""
@@ -260,11 +276,23 @@ def _harmed(dimension: str, harm: Harm | None) -> Iterator[str]:
         yield f"    and {RAISE_PERMILLE / 10:g} % more   since {why}"
 
 
-def _range(dimension: str, slots: NDArray[np.int64], floor: int) -> str:
+def _above_limit(subject: _Explained, dimension: str, reserved: int) -> Iterator[str]:
+    """That a size is larger than what the workload may take today, where it is."""
+    limit = subject.workload.limits.amounts.get(dimension)
+    if limit is None:
+        return
+    rating = subject.rating() if dimension == "cpu_milli" else 1.0
+    if reserved > math.ceil(limit * rating):
+        told = full(dimension, limit * rating)
+        yield f"    its limit       {told} is less: use may be measured above it, and no margin is cut at it"
+
+
+def _range(dimension: str, slots: NDArray[np.int64], busiest: int, floor: int) -> str:
     if len(slots) == 1:
         return ""
     quiet = int(slots.argmin())
-    most, least = format_slot(int(slots.argmax()), len(slots)), format_slot(quiet, len(slots))
+    highest = busiest if slots[busiest] == slots.max() else int(slots.argmax())
+    most, least = format_slot(highest, len(slots)), format_slot(quiet, len(slots))
     why = ", the floor" if 0 < int(slots[quiet]) == floor else ""
     return f" at {most}; least {brief(dimension, int(slots[quiet]))} at {least}{why}"
 

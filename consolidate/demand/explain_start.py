@@ -48,15 +48,19 @@ def steps_without_measurements(
 
     """
     rating = float(cpu_ratings(fleet)[0]) if dimension == "cpu_milli" else 1.0
-    rated = "" if rating == 1.0 else f", on cores rated {rating:g}"
+
+    def rated(amount: float) -> str:
+        """In reference cores, where its own are not."""
+        return "" if rating == 1.0 else f", × {rating:g} as its cores are rated: {full(dimension, amount * rating)}"
+
     if dimension in workload.peak.amounts:
         used = workload.peak.amounts[dimension]
         margin = rule_of(dimension, policy)[1]
-        yield f"    greatest use    {full(dimension, used)} as its source sums it up{rated}"
+        yield f"    greatest use    {full(dimension, used)} as its source sums it up{rated(used)}"
         yield f"    {f'and {margin / 10:g} % margin':15} {full(dimension, used * rating * (1000 + margin) / 1000)}"
         return
     limit = workload.limits.amounts[dimension]
-    yield f"    limit           {full(dimension, limit)}{rated}"
+    yield f"    limit           {full(dimension, limit)}{rated(limit)}"
     if dimension != "cpu_milli":
         return
     most = math.ceil(limit * rating)
@@ -65,4 +69,4 @@ def steps_without_measurements(
         yield f"    shared          {policy.vcpus_per_core:g} virtual CPUs share a core: {share}"
     if seen := highest_of(part, dimension, policy):
         told = f"{full(dimension, seen)}, margin included"
-        yield f"    seen            at most {told}: no less than that, but at most the limit"
+        yield f"    seen            at most {told}: no less than that, but at most that limit"

@@ -87,7 +87,8 @@ def doubt(measured: Container[str], hours: float, coverage: float, policy: Sizin
     if hours < policy.min_hours:
         return f"{hours:.1f} h of history, {policy.min_hours:g} h are needed"
     if coverage < policy.min_coverage:
-        return f"only {coverage:.0%} of its history was measured, {policy.min_coverage:.0%} are needed"
+        least = f"{policy.min_coverage * 100:g}%"
+        return f"only {math.floor(coverage * 1000) / 10:g}% of its history was measured, {least} are needed"
     return None
 
 

@@ -141,7 +141,7 @@ def test_gaps_lower_the_coverage() -> None:
         memory_working_set_bytes=columns(("w", "", at_s, [1.0] * len(at_s))),
     )
     sized = estimate(read, fleet([host("h")], [workload("w", "h")]), PLAIN, {})["w"]
-    assert sized == Unknown("w", "only 33% of its history was measured, 50% are needed")
+    assert sized == Unknown("w", "only 33.3% of its history was measured, 50% are needed")
 
 
 def test_a_stated_demand_wins_and_an_unmeasured_dimension_stays_absent() -> None:

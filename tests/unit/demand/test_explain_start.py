@@ -58,14 +58,30 @@ def told(one: Workload, samples: int, policy: SizingPolicy = POLICY) -> str:
 def test_a_limit_is_followed_from_what_it_is_to_what_of_it_is_reserved() -> None:
     text = told(workload("w", "h", isolation=Isolation.VM, limits=LIMITS), 6)
     assert "too little was measured (0.5 h of history, 1 h are needed), so it is sized by its limit" in text
-    assert "limit 3.000 cores, on cores rated 2 shared 4 virtual CPUs share a core: 1.500 cores" in text
-    assert "seen at most 0.550 cores, margin included: no less than that, but at most the limit reserved 1.500" in text
+    assert (
+        "limit 3.000 cores, × 2 as its cores are rated: 6.000 cores shared 4 virtual CPUs share a core: 1.500 cores"
+        in text
+    )
+    assert "seen at most 0.550 cores, margin included: no less than that, but at most that limit reserved 1.500" in text
     assert "memory_bytes limit 8.000 GiB (8,589,934,592 B) reserved 8.000 GiB (8,589,934,592 B)" in text
+
+
+def test_what_a_limit_says_nothing_of_is_named() -> None:
+    text = told(workload("w", "h", limits=LIMITS), 6)
+    assert "net_rx_bytes_per_s, net_tx_bytes_per_s nothing is reserved: it has no limit there." in text
+    assert "nothing is reserved" not in told(workload("w", "h", limits=LIMITS), 300)
+
+
+def test_a_size_above_the_limit_is_named() -> None:
+    tight = Resources({"cpu_milli": 100, "memory_bytes": 8 * GIB})
+    text = told(workload("w", "h", limits=tight), 300)
+    assert "its limit 0.200 cores is less" in text
+    assert text.count("its limit") == 1
 
 
 def test_a_container_has_its_whole_limit_and_nothing_is_said_of_sharing() -> None:
     text = told(workload("w", "h", limits=LIMITS), 6)
-    assert "limit 3.000 cores, on cores rated 2 seen" in text
+    assert "limit 3.000 cores, × 2 as its cores are rated: 6.000 cores seen" in text
     assert "reserved 6.000 cores" in text
 
 
@@ -80,10 +96,10 @@ def test_the_greatest_use_is_followed_through_its_margin() -> None:
     peak = Resources({"cpu_milli": 1000, "memory_bytes": 4 * GIB})
     text = told(replace(workload("w", "h", limits=LIMITS), peak=peak), 6)
     assert "greatest use that its source sums up, and the rest by its limit, since 0.5 h of history" in text
-    assert "greatest use 1.000 cores as its source sums it up, on cores rated 2 and 10 % margin 2.200 cores" in text
+    assert "sums it up, × 2 as its cores are rated: 2.000 cores and 10 % margin 2.200 cores" in text
     assert "greatest use 4.000 GiB (4,294,967,296 B) as its source sums it up and 10 % margin 4.400 GiB" in text
 
 
 def test_what_a_plan_adds_is_said_at_the_end() -> None:
     text = told(workload("w", "h"), 300)
-    assert text.endswith("and a tenth for each time that host was found over the policy's risk.")
+    assert text.endswith("and a tenth of the amount for each time that host was found over the policy's risk.")

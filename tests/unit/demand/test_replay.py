@@ -114,7 +114,7 @@ def test_every_number_of_an_explanation_follows_from_the_one_before() -> None:
     measured = measured.__class__(**{**vars(measured), "source": "measured", "coverage": 1.0, "days": 0.35})
     text = "\n".join(explain(history(values), case, {"a": measured}, POLICY, "a"))
     assert "samples         100, from 2026-06-01 00:00 to 2026-06-01 08:15 UTC\n" in text
-    assert "cores are rated 2" in text
+    assert "cores are rated 2: every amount is what it used × 2" in text
     assert "slots           one for all hours: 0.3 days of history allow no more" in text
     assert "quantile        95% of those 100, number 95 from below: 0.095 cores" in text
     assert "coverage        100.0% of 0.3 days, one every 300 s" in text

@@ -130,7 +130,7 @@ def test_every_setting_shows_in_the_explanation_and_every_line_fits() -> None:
     text = "\n".join(lines)
     assert "left out        2026-06-08: far quieter than others of the weekday" in text
     assert "slots           168, one for each hour of the week in Europe/Berlin" in text
-    assert "busiest         Mon 10:00, predicted the highest; it has 3 samples\n" in text
+    assert "busiest         Mon 10:00, the highest of the 168; it has 3 samples\n" in text
     assert "quantile        95% by weight, halved every 14 days of age: 0.700 cores" in text
     assert "n-sigma         mean 0.700 cores and 3 × 0.000 cores, cut at 0.450 cores:" in text
     assert "rc-like         95% of all samples, at most its limit 0.450 cores: 0.450" in text

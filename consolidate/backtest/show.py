@@ -15,8 +15,6 @@ from consolidate.backtest.judge import BackTest, Judged
 _COLUMNS = ("Plan", "Hosts", "Expected", "At most", "Over %", "95 % between", "Min/week")
 _WIDE = 120
 """From this width on there is room for the excess, for days of hosts, and for the worst host."""
-
-
 _WIDE_WORDS = (
     " Excess: by how much a host was over, on average. Host-days: share of the days of hosts on which that host kept "
     "the policy's risk, and what blocks told of it."
@@ -84,7 +82,11 @@ def _row(one: Judged) -> tuple[Text | str, ...]:
     return (
         Text(one.name),
         str(one.hosts),
-        *("––" if one.promise is None else (f"{one.promise.usual * 100:.3f}", f"{one.promise.at_most * 100:.3f}")),
+        *(
+            ("–", "–")
+            if one.promise is None
+            else (f"{one.promise.usual * 100:.3f}", f"{one.promise.at_most * 100:.3f}")
+        ),
         f"{one.violation_rate * 100:.3f}",
         f"{one.low * 100:.3f}–{one.high * 100:.3f}",
         f"{one.minutes_per_week:.0f}",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from consolidate.demand.explain_start import steps_without_measurements, why_not_measured
 from consolidate.demand.figures import brief, full
 from consolidate.demand.harm import RAISE_PERMILLE, THROTTLED_SHARE, Harm
-from consolidate.demand.history import History, Part
+from consolidate.demand.history import History, Part, cpu_ratings
 from consolidate.demand.kernels import WIDTH
 from consolidate.demand.predictors import BODY_QUANTILE, PREDICTORS, Samples, moments, overall
 from consolidate.demand.profile import history_s, slot_count
@@ -76,9 +76,13 @@ class _Explained:
         own = np.array([one is self.workload for one in self.fleet.workloads])
         return next(part for part in self.history.only(own).parts() if len(part.positions))
 
+    def alone(self) -> Fleet:
+        """The fleet without other workloads."""
+        return replace(self.fleet, workloads=(self.workload,), rules=())
+
     def rating(self) -> float:
         """Speed of the cores that it runs on, in reference cores."""
-        return next((host.cpu_rating for host in self.fleet.hosts if host.name == self.workload.host), 1.0)
+        return float(cpu_ratings(self.alone())[0])
 
 
 def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, page_cache_bytes: int) -> Iterator[str]:
@@ -90,7 +94,7 @@ def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, pag
         yield f"  its demand is unknown: {demand.reason}"
         yield "  so it stays where it is, and nothing is moved beside it"
         return
-    part, alone = subject.part(), replace(subject.fleet, workloads=(workload,), rules=())
+    part, alone = subject.part(), subject.alone()
     if demand.source != "measured":
         yield f"  {why_not_measured(demand, part, subject.policy)}"
     for dimension, slots in demand.amounts.items():

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.command import show_table
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -123,13 +125,8 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of each benchmark's time")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    if given.table:
-        print("| " + " | ".join(HEADINGS) + " |\n|" + "---|" * len(HEADINGS))
-    for name in given.only:
-        for case in BENCHMARKS[name]() if name in BENCHMARKS else ():
-            row = measured(case, given.share, given.seed)
-            line = "| " + " | ".join(row) + " |" if given.table else json.dumps(dict(zip(HEADINGS, row, strict=True)))
-            print(line, flush=True)
+    cases = (case for name in given.only if name in BENCHMARKS for case in BENCHMARKS[name]())
+    show_table(HEADINGS, (measured(case, given.share, given.seed) for case in cases), given.table)
     for name in OWN_TABLES:
         if name in given.only:
             seconds = ["--seconds", str(COMPARED_S * given.share)] if name == "throughput" else []

@@ -113,7 +113,7 @@ def _work(instance: Instance, seed: int, deadline_s: float, results: Connection)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         results.send((packed.packing, packed.bound, peak))
 
-    effort = replace(Effort(), dives=1_000_000, most_nodes=1_000_000)
+    effort = replace(Effort(), squeeze_steps=1_000_000, dives=1_000_000, most_nodes=1_000_000)
     if seed % WORKERS:
         effort = replace(effort, starts=100, most_nodes=effort.first_nodes, close_nodes=effort.first_nodes)
         effort = replace(effort, squeeze_steps=10_000_000)

@@ -31,8 +31,9 @@ class Effort:
 
     starts: int = 30
     """Constructed packings, each a source of patterns."""
-    squeeze_steps: int = 1_000_000
-    """Steps of annealing from the best of them."""
+    squeeze_steps: int = 0
+    """Steps of annealing from the best of them: for hundreds of items. A fleet's few are packed as well without, and
+    then with fewer moves."""
     first_nodes: int = 100
     """Nodes of pricing below each item at first,"""
     most_nodes: int = 25_600

@@ -38,11 +38,10 @@ from consolidate.solve.presolve import tighten
 from consolidate.solve.problem import Arrays, compile_problem
 from consolidate.solve.randomness import seeded
 from consolidate.solve.reassign import problem as reassign
-from consolidate.solve.reassign.anneal import anneal
-from consolidate.solve.reassign.eject import new_trail
+from consolidate.solve.reassign.anneal import anneal, new_scratch
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.search import STYLES, Weather
-from consolidate.solve.reassign.state import by_host, new_state
+from consolidate.solve.reassign.state import by_host, new_state, one_list
 from consolidate.solve.search import is_on
 from consolidate.solve.squeeze import evict, squeeze
 from tests.bench.throughput_fleet import Size, make_fleet
@@ -178,13 +177,13 @@ def reassignment(size: Size) -> list[Rate]:
     """Annealing where hosts are given: they cost when on and when they are too full, and moves cost."""
     problem = given_hosts(size)
     start = problem.home[:-1].copy()
-    style, trail = STYLES[0], new_trail()
+    style, scratch = STYLES[0], new_scratch(problem)
     climate = Weather(problem, start, score(problem, start).cost, style.heat).at(style.sweeps[0], 0.5)
     state, random = new_state(problem, start), np.array([seeded(SEED)], dtype=np.uint64)
-    listed = by_host(state)
+    listed = by_host(one_list(problem), state)
 
     def steps() -> int:
-        anneal(problem, state, climate, _JUDGED, random, listed, trail)
+        anneal(problem, state, climate, _JUDGED, random, listed, scratch)
         return _JUDGED
 
     return [timed("anneal", itertools.repeat(steps, REPETITIONS + 1))]

@@ -120,7 +120,7 @@ def problem_of(contest: Contest, opened: NDArray[np.int64]) -> Reassignment:
         ),
         Costs(
             opening=np.full(len(opened), COST),
-            curve_cell=range(TICKS),
+            curve_cells=TICKS,
             curve=curve,
             curve_shift=shift,
         ),

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from consolidate.solve.randomness import seeded
-from consolidate.solve.reassign.anneal import anneal
+from consolidate.solve.reassign.anneal import anneal, new_scratch
 from consolidate.solve.reassign.climate import Climate
 from consolidate.solve.reassign.construct import construct
-from consolidate.solve.reassign.eject import new_trail
 from consolidate.solve.reassign.order import order_moves
 from consolidate.solve.reassign.problem import Grouping, restrict
 from consolidate.solve.reassign.score import score
-from consolidate.solve.reassign.state import by_host, new_state
+from consolidate.solve.reassign.state import by_host, new_state, one_list
 from tests.property.test_reassign_score import Case, cases, violations
 from tests.property.test_reassign_search import WALL
 
@@ -64,7 +63,7 @@ def test_moves_in_order_keep_every_limit_at_every_moment(case: Case, data: st.Da
     state = new_state(case.problem, case.start)
     climate = Climate(1000.0, np.zeros(items + 1), np.full(case.hosts.capacity.shape, WALL), 0.1)
     random = np.array([seeded(data.draw(st.integers(0, 99)))], dtype=np.uint64)
-    anneal(case.problem, state, climate, 300, random, by_host(state), new_trail())
+    anneal(case.problem, state, climate, 300, random, by_host(one_list(case.problem), state), new_scratch(case.problem))
     target = state.host_of[:-1].copy()
     runs = data.draw(arrays(np.bool_, items))
     at = np.where(runs, case.start, -1)

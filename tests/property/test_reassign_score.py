@@ -70,7 +70,7 @@ class Case:
                 weight * max(0, target * (hard[a] - load[a]) - (hard[b] - load[b]))
                 for a, b, target, weight in costs.balance
             ),
-            "curve": sum(self.penalty(host, load[cell]) for cell in costs.curve_cell),
+            "curve": sum(self.penalty(host, load[cell]) for cell in range(costs.curve_cells)),
         }
 
     def penalty(self, host: int, load: int) -> int:
@@ -170,7 +170,7 @@ def cases(draw: st.DrawFn, max_hosts: int = 4, max_items: int = 6) -> Case:
         soft_weight=numbers(0, 9, cells),
         soft_capacity=numbers(0, 3 * MOST_DEMAND, hosts, cells),
         balance=draw(st.lists(pairs, max_size=2)),
-        curve_cell=np.flatnonzero(numbers(0, 1, cells)).tolist(),
+        curve_cells=draw(st.integers(0, cells)),
         curve=np.cumsum(np.pad(rises, ((0, 0), (1, 0))), axis=1),
         curve_shift=numbers(LEAST_SHIFT, LEAST_SHIFT + 1, kinds).tolist(),
         move_cost=numbers(0, 9, items),

@@ -12,13 +12,12 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from consolidate.solve.randomness import seeded
-from consolidate.solve.reassign.anneal import anneal
+from consolidate.solve.reassign.anneal import anneal, new_scratch, try_exchange, try_shift
 from consolidate.solve.reassign.climate import Climate
-from consolidate.solve.reassign.delta import BARRED, host_change, may_ever_run, move_change
-from consolidate.solve.reassign.eject import new_trail
+from consolidate.solve.reassign.delta import BARRED, host_change, may_ever_run, move_change, take
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.search import STYLES, STYLES_OF_SMALL, Style, search
-from consolidate.solve.reassign.state import State, by_host, new_state
+from consolidate.solve.reassign.state import State, by_host, new_state, one_list
 from tests.property.test_reassign_score import Case, cases, members_of, parts
 
 WALL = 10**9
@@ -28,7 +27,8 @@ WALL = 10**9
 def assert_same(state: State, other: State) -> None:
     """Two states have the same sums."""
     for name, mine, theirs in zip(State._fields, state, other, strict=True):
-        np.testing.assert_array_equal(mine, theirs, err_msg=name)
+        if name != "version":
+            np.testing.assert_array_equal(mine, theirs, err_msg=name)
 
 
 @st.composite
@@ -53,7 +53,15 @@ def test_any_walk_keeps_the_cost_the_sums_and_the_rules_of_groups(case: Case, da
     cost = score(case.problem, case.start).cost
     for steps in data.draw(st.lists(st.integers(1, 60), min_size=1, max_size=4)):
         climate = data.draw(climates(case, st.integers(0, 50) | st.integers(0, 5_000)))
-        cost += anneal(case.problem, state, climate, steps, random, by_host(state), new_trail())
+        cost += anneal(
+            case.problem,
+            state,
+            climate,
+            steps,
+            random,
+            by_host(one_list(case.problem), state),
+            new_scratch(case.problem),
+        )
         now = score(case.problem, state.host_of[:-1])
         assert cost == now.cost
         assert all("over its capacity" in violation for violation in now.violations)
@@ -65,7 +73,15 @@ def test_any_walk_keeps_the_cost_the_sums_and_the_rules_of_groups(case: Case, da
 def test_walls_keep_a_feasible_placement_feasible(case: Case, data: st.DataObject) -> None:
     state = new_state(case.problem, case.start)
     random = np.array([seeded(data.draw(st.integers(0, 2**32)))], dtype=np.uint64)
-    anneal(case.problem, state, data.draw(climates(case, st.just(WALL))), 300, random, by_host(state), new_trail())
+    anneal(
+        case.problem,
+        state,
+        data.draw(climates(case, st.just(WALL))),
+        300,
+        random,
+        by_host(one_list(case.problem), state),
+        new_scratch(case.problem),
+    )
     assert not score(case.problem, state.host_of[:-1]).violations
 
 
@@ -103,6 +119,48 @@ def test_a_delta_is_the_difference_of_what_a_host_costs_before_and_after(case: C
 
     costs = [sum(case.host_cost(host, members).values()) for members in (before, after)]
     assert change == (costs[1] - costs[0], overload(after) - overload(before))
+    most = data.draw(st.integers(-100, 100))
+    judged = host_change(case.problem, new_state(case.problem, host_of), force, host, leaving, coming, most)
+    assert judged == change if sum(change) <= most else sum(judged) > most
+
+
+@given(cases(), st.data())
+@settings(max_examples=400)
+def test_a_cold_step_is_taken_where_it_loses_nothing_and_only_there(case: Case, data: st.DataObject) -> None:
+    """Judging ends early where a step is lost for certain; none that gains may be lost to that."""
+    climate = data.draw(climates(case, st.integers(0, 50)))._replace(ejection=0.0)
+    state, scratch = new_state(case.problem, case.start), new_scratch(case.problem)
+    random = np.array([seeded(data.draw(st.integers(0, 2**32)))], dtype=np.uint64)
+    hot, cold = climate._replace(temperature=1000.0), climate._replace(temperature=1e-9)
+    anneal(case.problem, state, hot, 20, random, by_host(one_list(case.problem), state), scratch)
+    before = state.host_of[:-1].copy()
+    first, second = (data.draw(st.integers(0, len(before) - 1)) for _ in range(2))
+    target = data.draw(st.sampled_from([int(before[first]), *range(len(case.hosts.capacity))]))
+    there = before.copy()
+    if data.draw(st.booleans()):
+        assume(before[first] != target)
+        there[first] = target
+        allowed = take(case.problem, new_state(case.problem, before), first, target, len(before), -1)
+        try_shift(case.problem, state, cold, (first, target), random, scratch)
+    else:
+        assume(before[second] not in {before[first], target})
+        there[first], there[second] = before[second], target
+        allowed = take(case.problem, new_state(case.problem, before), first, int(before[second]), second, target)
+        try_exchange(case.problem, state, cold, (first, second, target), random, scratch)
+
+    def paid(host_of: NDArray[np.int64]) -> float:
+        parts = score(case.problem, host_of).parts
+        excess = [
+            np.maximum(case.charged(host, members_of(host_of, host)) - capacity, 0) @ climate.force[host]
+            for host, capacity in enumerate(case.hosts.capacity)
+        ]
+        away = climate.price[:-1][(host_of != case.items.home) & (case.items.home >= 0)]
+        return float(sum(parts.values()) - parts["group moves"] + sum(excess) + away.sum())
+
+    moved = np.flatnonzero(there != before)
+    able = (case.problem.variant[moved, case.hosts.kind[there[moved]]] >= 0).all()
+    expected = there if allowed and able and paid(there) <= paid(before) else before
+    assert state.host_of[:-1].tolist() == expected.tolist()
 
 
 @given(cases(), st.data())

@@ -13,46 +13,84 @@ its share of that budget, and the price falls to nothing.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.solve.compiled import inlined, kernel
 from consolidate.solve.randomness import below, unit
-from consolidate.solve.reassign.climate import MOST_FORCE, Climate, accept, toll
+from consolidate.solve.reassign.climate import MOST_FORCE, Climate, patience, toll
 from consolidate.solve.reassign.delta import crowded, host_change, may_ever_run, move_change, take
-from consolidate.solve.reassign.eject import try_ejection
+from consolidate.solve.reassign.eject import new_trail, try_ejection
 from consolidate.solve.reassign.problem import Reassignment
 from consolidate.solve.reassign.state import Roster, State
 
 _SHIFT, _SWAP = 0.3, 0.3
 """Chances of a shift and of a swap; the rest are chains."""
+_LIKE, _ALIKE = 0.5, 0.1
+"""Chance that what an item changes places with is about as large, and how far from it in the order of sizes."""
 _TRIES = 16
 """Draws for each host or item of a step before one is taken that cannot be."""
 _SHIFT_HOME, _CHAIN_HOME = 0.05, 0.3
 """Chances that what is shifted, or pushed out by a chain, goes home, which takes no transient room."""
 
 
+class Scratch(NamedTuple):
+    """Room to work in."""
+
+    trail: NDArray[np.int64]
+    """Items that an ejection moves."""
+    relief: NDArray[np.int64]
+    """(I, 2): change of its host's cost and overload if an item left, where it was last worked out."""
+    known: NDArray[np.int64]
+    """(I,): the version of the host it was worked out for."""
+
+
+def new_scratch(problem: Reassignment) -> Scratch:
+    """Room to work in."""
+    return Scratch(
+        new_trail(), np.zeros((problem.items, 2), dtype=np.int64), np.full(problem.items, -1, dtype=np.int64)
+    )
+
+
+@inlined
+def _relief(
+    problem: Reassignment, state: State, climate: Climate, scratch: Scratch, item: int
+) -> tuple[np.int64, np.int64]:
+    """Change of its host's cost and overload if an item left: kept for as long as nothing comes or goes there."""
+    host = state.host_of[item]
+    if scratch.known[item] != state.version[host]:
+        lighter, relief = host_change(problem, state, climate.force, host, item, len(problem.home) - 1)
+        scratch.relief[item, 0], scratch.relief[item, 1] = lighter, relief
+        scratch.known[item] = state.version[host]
+    return scratch.relief[item, 0], scratch.relief[item, 1]
+
+
 @inlined
 def try_shift(
-    problem: Reassignment, state: State, climate: Climate, item: int, target: int, random: NDArray[np.uint64]
+    problem: Reassignment,
+    state: State,
+    climate: Climate,
+    step: tuple[int, int],
+    random: NDArray[np.uint64],
+    scratch: Scratch,
 ) -> np.int64:
     """Move an item to a host if that may be and is accepted; the change of cost, 0 where nothing was done."""
+    item, target = step
     source, nothing = state.host_of[item], len(problem.home) - 1
     if source == target or crowded(problem, state, target, nothing, item):
         return np.int64(0)
-    most = climate.temperature * 20.0 + climate.price[nothing] + problem.reach[item]
+    lighter, relief = _relief(problem, state, climate, scratch, item)
+    move = lighter + move_change(problem, item, source, target)
+    most = patience(climate.temperature, random) - move - relief - toll(problem, climate, item, source, target)
     delta, overload = host_change(problem, state, climate.force, target, nothing, item, most)
-    if overload > most:
-        return np.int64(0)
-    lighter, relief = host_change(problem, state, climate.force, source, item, nothing)
-    delta += lighter + move_change(problem, item, source, target)
-    overload += relief
-    if not accept(delta + overload + toll(problem, climate, item, source, target), climate.temperature, random):
+    if delta + overload > most:
         return np.int64(0)
     before = state.most_moved[0]
     if not take(problem, state, item, target, nothing, -1):
         return np.int64(0)
-    return delta + problem.group_move_weight * (state.most_moved[0] - before)
+    return delta + move + problem.group_move_weight * (state.most_moved[0] - before)
 
 
 @inlined
@@ -62,6 +100,7 @@ def try_exchange(
     climate: Climate,
     step: tuple[int, int, int],
     random: NDArray[np.uint64],
+    scratch: Scratch,
 ) -> np.int64:
     """Put one item in the place of another, which goes to a third host, or in the place of the first (a swap)."""
     first, second, target = step
@@ -72,25 +111,26 @@ def try_exchange(
     follows = first if swap else nothing
     if crowded(problem, state, middle, second, first) or crowded(problem, state, target, follows, second):
         return np.int64(0)
-    most = climate.temperature * 20.0 + climate.price[nothing] + problem.reach[first] + problem.reach[second]
-    delta, overload = host_change(problem, state, climate.force, middle, second, first, most)
-    if overload > most:
+    lighter, relief = _relief(problem, state, climate, scratch, first)
+    delta = move_change(problem, first, source, middle) + move_change(problem, second, middle, target)
+    most = patience(climate.temperature, random) - delta
+    most -= toll(problem, climate, first, source, middle) + toll(problem, climate, second, middle, target)
+    gained = lighter + relief  # at most, as what comes to a host costs something there
+    if len(problem.balance) > 0:  # but balance it may mend
+        gained = relief - np.int64(problem.reach[first] + problem.reach[second])
+    change, overload = host_change(problem, state, climate.force, middle, second, first, most - gained)
+    if change + overload > most - gained:
         return np.int64(0)
-    change, excess = host_change(problem, state, climate.force, target, follows, second, most - overload)
-    delta, overload = delta + change, overload + excess
-    if overload > most:
-        return np.int64(0)
+    delta, most = delta + change, most - change - overload
     if not swap:
-        change, excess = host_change(problem, state, climate.force, source, first, nothing)
-        delta, overload = delta + change, overload + excess
-    delta += move_change(problem, first, source, middle) + move_change(problem, second, middle, target)
-    price = toll(problem, climate, first, source, middle) + toll(problem, climate, second, middle, target)
-    if not accept(delta + overload + price, climate.temperature, random):
+        delta, most = delta + lighter, most - lighter - relief
+    change, overload = host_change(problem, state, climate.force, target, follows, second, most)
+    if change + overload > most:
         return np.int64(0)
     before = state.most_moved[0]
     if not take(problem, state, first, middle, second, target):
         return np.int64(0)
-    return delta + problem.group_move_weight * (state.most_moved[0] - before)
+    return delta + change + problem.group_move_weight * (state.most_moved[0] - before)
 
 
 @inlined
@@ -115,13 +155,21 @@ def _any(roster: Roster, random: NDArray[np.uint64]) -> int:
 
 
 @inlined
+def _like(roster: Roster, item: int, random: NDArray[np.uint64]) -> int:
+    """An item of about the same size."""
+    items = len(roster.rank)
+    reach = int(items * _ALIKE) + 1
+    return int(roster.by_size[min(max(roster.rank[item] + below(random, 2 * reach + 1) - reach, 0), items - 1)])
+
+
+@inlined
 def _partner(
     problem: Reassignment, state: State, roster: Roster, item: int, swap: bool, random: NDArray[np.uint64]
 ) -> int:
-    """An item in whose place another may run, and in a swap also the other way round."""
-    source, other = state.host_of[item], item
+    """An item in whose place another may run, and in a swap also the other way round; as often as not one like it."""
+    source, other, like = state.host_of[item], item, unit(random) < _LIKE
     for _ in range(_TRIES):
-        other = _any(roster, random)
+        other = _like(roster, item, random) if like else _any(roster, random)
         middle = state.host_of[other]
         able = middle != source and may_ever_run(problem, item, middle)
         if able and (not swap or may_ever_run(problem, other, source)):
@@ -148,29 +196,27 @@ def anneal(
     steps: int,
     random: NDArray[np.uint64],
     roster: Roster,
-    trail: NDArray[np.int64],
+    scratch: Scratch,
 ) -> np.int64:
-    """Propose so many random steps; the change of cost.
-
-    ``trail`` is room to work in (`new_trail`).
-    """
+    """Propose so many random steps; the change of cost."""
     total = np.int64(0)
+    scratch.known[:] = -1  # in another climate
     for _ in range(steps):
         if unit(random) < climate.ejection:
             item = _large(problem, random)
             target = _destination(problem, item, 0.0, random)
-            total += try_ejection(problem, state, climate, (item, target), random, trail)
+            total += try_ejection(problem, state, climate, (item, target), random, scratch.trail)
             continue
         kind = unit(random)
         item = _any(roster, random)
         if kind < _SHIFT:
             target = _destination(problem, item, _SHIFT_HOME, random)
-            total += try_shift(problem, state, climate, item, target, random)
+            total += try_shift(problem, state, climate, (item, target), random, scratch)
             continue
         swap = kind < _SHIFT + _SWAP
         other = _partner(problem, state, roster, item, swap, random)
         target = int(state.host_of[item]) if swap else _destination(problem, other, _CHAIN_HOME, random)
-        total += try_exchange(problem, state, climate, (item, other, target), random)
+        total += try_exchange(problem, state, climate, (item, other, target), random, scratch)
     return total
 
 
@@ -180,7 +226,7 @@ def press(problem: Reassignment, state: State, force: NDArray[np.float64], growt
     exceeded = False
     for host in range(len(problem.kind)):
         for cell in range(problem.demand.shape[1]):
-            if state.charged[host, cell] > problem.capacity[host, cell]:
+            if state.room[host, cell] < 0:
                 exceeded = True
                 force[host, cell] = min(force[host, cell] * growth, MOST_FORCE)
             else:

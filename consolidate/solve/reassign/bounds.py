@@ -56,7 +56,7 @@ def fluid_bound(problem: Reassignment) -> tuple[int, NDArray[np.float64]]:
     """
     class_of = classes(problem)
     count = np.bincount(class_of)
-    if not len(problem.curve_cell) and not problem.opening.any():
+    if not problem.curve_cells and not problem.opening.any():
         return 0, np.zeros(len(count))
     example = np.array([int(np.flatnonzero(class_of == one)[0]) for one in range(len(count))])
     program = _Fluid(problem, example, count)
@@ -65,7 +65,7 @@ def fluid_bound(problem: Reassignment) -> tuple[int, NDArray[np.float64]]:
     if result is None:
         return 0, np.zeros(len(count))
     cost, opened = result
-    rounded = problem.hosts * len(problem.curve_cell)  # a penalty is rounded down on every host
+    rounded = problem.hosts * problem.curve_cells  # a penalty is rounded down on every host
     return max(int(np.ceil(cost * (1 - _TOLERANCE))) - rounded, 0), opened
 
 
@@ -87,7 +87,7 @@ class _Fluid:
         self.scale = np.maximum(self.capacity.max(axis=0), 1.0)
         self.first_load = len(example)
         self.first_penalty = self.first_load + len(example) * self.cells
-        self.columns = self.first_penalty + len(example) * len(problem.curve_cell)
+        self.columns = self.first_penalty + len(example) * problem.curve_cells
         self.unit = float(max(problem.opening.max(), problem.curve.max(), 1))
 
     def solve(self) -> tuple[float, NDArray[np.float64]] | None:
@@ -137,8 +137,8 @@ class _Fluid:
             knots = np.unique(np.linspace(0, len(curve) - 2, _TANGENTS).astype(np.int64))
             slope = np.diff(curve)[knots] / step
             height = curve[knots] - slope * knots * step
-            for position, cell in enumerate(problem.curve_cell.tolist()):
-                penalty = self.first_penalty + index * len(problem.curve_cell) + position
+            for cell in range(problem.curve_cells):
+                penalty = self.first_penalty + index * problem.curve_cells + cell
                 rows = np.repeat(np.arange(len(knots)), 3)
                 columns = np.tile([loads[index, cell], index, penalty], len(knots))
                 values = np.stack(

@@ -37,10 +37,6 @@ def toll(problem: Reassignment, climate: Climate, item: int, source: int, target
 
 
 @inlined
-def accept(loss: float, temperature: float, random: NDArray[np.uint64]) -> bool:
-    """Metropolis."""
-    if loss <= 0.0:
-        return True
-    if loss > 20.0 * temperature:
-        return False
-    return unit(random) < np.exp(-loss / temperature)
+def patience(temperature: float, random: NDArray[np.uint64]) -> float:
+    """The most that a step may lose: Metropolis's rule with the chance drawn first, so that judging can stop at it."""
+    return -temperature * np.log(1.0 - unit(random))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.solve.compiled import inlined, kernel
-from consolidate.solve.reassign.problem import Reassignment
+from consolidate.solve.reassign.problem import UNBOUNDED, Reassignment
 from consolidate.solve.reassign.state import State, count_in, count_out, curve_penalty, enter, leave
 
 BARRED = np.int64(2**60)
@@ -29,23 +29,80 @@ def host_change(
 ) -> tuple[np.int64, np.int64]:
     """Change of a host's own cost, and of its overload with each unit weighted by its ``force``.
 
-    The cost is that of opening, soft load, balance and curve; it is not summed up where the overload is above ``most``.
-    Where the item cannot run the overload is `BARRED`.
+    The cost is that of opening, soft load, balance and curve. Where both together are above ``most`` for certain before
+    the curve is looked at, it is left out: what comes back is above it too. Where the item cannot run the overload is
+    `BARRED`.
     """
     come, go = problem.variant[coming, problem.kind[host]], problem.variant[leaving, problem.kind[host]]
     if come < 0:
         return np.int64(0), BARRED
     plus, minus = problem.demand[come], problem.demand[go]
-    load, charged = state.load[host], state.charged[host]
-    soft, hard, weight, push = problem.soft_capacity[host], problem.capacity[host], problem.soft_weight, force[host]
+    load = state.load[host]
+    delta, overload = np.int64(0), np.int64(0)
+    nothing = len(problem.home) - 1
+    if not problem.soft:
+        overload = _overload(problem, state, force[host], host, (plus, minus))
+    else:
+        delta, overload = _soft_and_overload(problem, state, force[host], host, (leaving, coming), (plus, minus))
+    left = state.occupancy[host] + (coming != nothing) - (leaving != nothing)
+    if state.occupancy[host] == 0 and left > 0:
+        delta += problem.opening[host]
+    elif state.occupancy[host] > 0 and left == 0:
+        delta -= problem.opening[host]
+    hard = problem.capacity[host]
+    for index in range(len(problem.balance)):
+        a, b = problem.balance[index, 0], problem.balance[index, 1]
+        target, factor = problem.balance[index, 2], problem.balance[index, 3]
+        before = target * (hard[a] - load[a]) - (hard[b] - load[b])
+        after = before - target * (plus[a] - minus[a]) + plus[b] - minus[b]
+        delta += factor * (max(after, 0) - max(before, 0))
+    if problem.curve_cells > 0 and delta + overload - state.curved[host] <= most:
+        delta += curve_penalty(problem, state, host, minus, plus) - state.curved[host]
+    return delta, overload
+
+
+@inlined
+def _overload(
+    problem: Reassignment,
+    state: State,
+    force: NDArray[np.int64],
+    host: int,
+    demand: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> np.int64:
+    """Change of the overload where nothing is charged but the load."""
+    plus, minus = demand
+    room, cells, overload = state.room[host], problem.demand.shape[1], np.int64(0)
+    if state.overfull[host] == 0:
+        signs = np.int64(0)
+        for cell in range(cells):  # the sign of any that is negative
+            signs |= np.int64(room[cell]) - plus[cell] + minus[cell]
+        if signs >= 0:
+            return overload
+    for cell in range(cells):
+        change = plus[cell] - minus[cell]
+        overload += force[cell] * (max(change - room[cell], 0) - max(-room[cell], 0))
+    return overload
+
+
+@inlined
+def _soft_and_overload(
+    problem: Reassignment,
+    state: State,
+    force: NDArray[np.int64],
+    host: int,
+    items: tuple[int, int],
+    demand: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> tuple[np.int64, np.int64]:
+    """Change of the cost of soft load, and of the overload."""
+    (leaving, coming), (plus, minus) = items, demand
+    load, room, soft, weight = state.load[host], state.room[host], problem.soft_capacity[host], problem.soft_weight
     delta, overload = np.int64(0), np.int64(0)
     if problem.home[leaving] != host and problem.home[coming] != host:
         for cell in range(len(weight)):  # without a branch, so that it compiles to vector instructions
             change = plus[cell] - minus[cell]
             over = load[cell] - soft[cell]
             delta += weight[cell] * (max(over + change, 0) - max(over, 0))
-            excess = charged[cell] - hard[cell]
-            overload += push[cell] * (max(excess + change, 0) - max(excess, 0))
+            overload += force[cell] * (max(change - room[cell], 0) - max(-room[cell], 0))
     else:
         stays, was = problem.home[leaving] == host, problem.home[coming] == host
         for cell in range(len(weight)):
@@ -54,24 +111,7 @@ def host_change(
             delta += weight[cell] * (max(over + change, 0) - max(over, 0))
             if problem.transient[cell]:
                 change = (0 if was else plus[cell]) - (0 if stays else minus[cell])
-            excess = charged[cell] - hard[cell]
-            overload += push[cell] * (max(excess + change, 0) - max(excess, 0))
-    if overload > most:
-        return np.int64(0), overload
-    if len(problem.curve_cell) > 0:
-        delta += curve_penalty(problem, state, host, minus, plus) - state.curved[host]
-    for index in range(len(problem.balance)):
-        a, b = problem.balance[index, 0], problem.balance[index, 1]
-        target, factor = problem.balance[index, 2], problem.balance[index, 3]
-        before = target * (hard[a] - load[a]) - (hard[b] - load[b])
-        after = before - target * (plus[a] - minus[a]) + plus[b] - minus[b]
-        delta += factor * (max(after, 0) - max(before, 0))
-    nothing, occupancy = len(problem.home) - 1, state.occupancy[host]
-    left = occupancy + (coming != nothing) - (leaving != nothing)
-    if occupancy == 0 and left > 0:
-        delta += problem.opening[host]
-    elif occupancy > 0 and left == 0:
-        delta -= problem.opening[host]
+            overload += force[cell] * (max(change - room[cell], 0) - max(-room[cell], 0))
     return delta, overload
 
 
@@ -96,6 +136,8 @@ def crowded(problem: Reassignment, state: State, host: int, leaving: int, coming
     """Whether a group of what comes would have too many members on the host: the rule that bars most, first."""
     for index in range(problem.groups.start[coming], problem.groups.start[coming + 1]):
         group = problem.groups.value[index]
+        if problem.host_limit[group] == UNBOUNDED:  # most are, and the table of members is large
+            continue
         members = state.on_host[group, host] + 1
         if members > problem.host_limit[group]:
             for other in range(problem.groups.start[leaving], problem.groups.start[leaving + 1]):

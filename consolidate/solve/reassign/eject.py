@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from consolidate.solve.compiled import inlined
 from consolidate.solve.randomness import below
-from consolidate.solve.reassign.climate import Climate, accept, toll
+from consolidate.solve.reassign.climate import Climate, patience, toll
 from consolidate.solve.reassign.delta import BARRED, crowded, host_change, may_ever_run, move_change, take
 from consolidate.solve.reassign.problem import Reassignment
 from consolidate.solve.reassign.state import State
@@ -113,7 +113,7 @@ def try_ejection(
             break
         trail[pushes] = pushed
         delta, loss, pushes = delta + change, loss + worse, pushes + 1
-    if accept(np.float64(loss), climate.temperature, random):
+    if loss <= patience(climate.temperature, random):
         return delta
     for index in range(pushes - 1, -1, -1):
         take(problem, state, trail[index], target, nothing, -1)

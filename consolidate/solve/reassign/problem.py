@@ -78,10 +78,12 @@ class Reassignment(NamedTuple):
     """(D,): cost of one unit of load over the soft capacity."""
     soft_capacity: NDArray[np.int64]
     """(H, D)"""
+    soft: bool
+    """Whether any load over a soft capacity costs, or anything is transient."""
     balance: NDArray[np.int64]
     """(B, 4): cells a and b, target, weight: weight · max(0, target · free[a] - free[b]) on every host."""
-    curve_cell: NDArray[np.int64]
-    """Cells with a convex penalty."""
+    curve_cells: int
+    """The first so many cells have a convex penalty."""
     curve: NDArray[np.int64]
     """(K, J + 1): penalty of one such cell at loads of 0, s, 2s, … with s = 2 ** curve_shift; linear in between."""
     curve_shift: NDArray[np.int64]
@@ -130,7 +132,7 @@ class Costs:
     soft_weight: NDArray[np.int64] | None = None
     soft_capacity: NDArray[np.int64] | None = None
     balance: Sequence[tuple[int, int, int, int]] = ()
-    curve_cell: Sequence[int] = ()
+    curve_cells: int = 0
     curve: NDArray[np.int64] | None = None
     curve_shift: Sequence[int] = ()
     move_cost: NDArray[np.int64] | None = None
@@ -209,9 +211,10 @@ def reassignment(hosts: Hosts, items: Items, costs: Costs) -> Reassignment:
         needed_by=_reversed(grouping.needs or [()] * groups),
         opening=zero if costs.opening is None else costs.opening.astype(np.int64),
         soft_weight=soft_weight.astype(np.int64),
+        soft=bool(soft_weight.any() or transient.any()),
         soft_capacity=(hosts.capacity if costs.soft_capacity is None else costs.soft_capacity).astype(np.int64),
         balance=np.array(costs.balance, dtype=np.int64).reshape(-1, 4),
-        curve_cell=np.array(costs.curve_cell, dtype=np.int64),
+        curve_cells=costs.curve_cells,
         curve=np.zeros((kinds, 2), dtype=np.int64) if costs.curve is None else costs.curve.astype(np.int64),
         curve_shift=np.array(costs.curve_shift or [62] * kinds, dtype=np.int64),
         move_cost=np.append(np.zeros(count) if costs.move_cost is None else costs.move_cost, 0).astype(np.int64),
@@ -266,7 +269,7 @@ def _reach(problem: Reassignment) -> NDArray[np.float64]:
     for a, b, target, weight in problem.balance:
         gain += float(weight) * (float(target) * demand[:, a] + demand[:, b])
     steepest = (np.diff(problem.curve, axis=1).max(axis=1) / 2.0**problem.curve_shift).max()
-    gain += demand[:, problem.curve_cell].sum(axis=1) * steepest + problem.opening.max()
+    gain += demand[:, : problem.curve_cells].sum(axis=1) * steepest + problem.opening.max()
     most = np.where(problem.variant >= 0, gain[problem.variant], 0).max(axis=1)
     reach: NDArray[np.float64] = most + problem.move_cost + problem.route.max()
     return reach

@@ -40,7 +40,7 @@ def _rows(problem: Reassignment, hosts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _load(problem: Reassignment, host_of: NDArray[np.int64]) -> NDArray[np.int64]:
-    load = np.zeros_like(problem.capacity)
+    load = np.zeros(problem.capacity.shape, dtype=np.int64)
     np.add.at(load, host_of, _rows(problem, host_of))
     return load
 
@@ -100,7 +100,7 @@ def _host_costs(problem: Reassignment, host_of: NDArray[np.int64]) -> dict[str, 
         for a, b, target, weight in problem.balance
     )
     curve = 0
-    for cell in problem.curve_cell:
+    for cell in range(problem.curve_cells):
         shift = problem.curve_shift[problem.kind]
         knot = np.minimum(load[:, cell] >> shift, problem.curve.shape[1] - 2)  # its last piece goes on
         low, high = problem.curve[problem.kind, knot], problem.curve[problem.kind, knot + 1]

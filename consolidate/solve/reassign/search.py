@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.solve.randomness import seeded
-from consolidate.solve.reassign.anneal import anneal, press
+from consolidate.solve.reassign.anneal import anneal, new_scratch, press
 from consolidate.solve.reassign.bounds import lower_bound
 from consolidate.solve.reassign.climate import MOST_FORCE, Climate
-from consolidate.solve.reassign.eject import ejection_work, new_trail
+from consolidate.solve.reassign.eject import ejection_work
 from consolidate.solve.reassign.problem import Reassignment, overload_units
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.state import State, by_host, new_state, one_list
@@ -76,8 +76,8 @@ SMALL = 200_000
 """Items times hosts of a small problem at most."""
 IN_PARTS = 1.0
 """Heat of a problem that is cooled in parts."""
-WALLED = Sweep(0.0, 1.0, 1.0, 1e-4)
-"""The one sweep of a problem that is cooled in parts."""
+PARTS_SWEEPS = (Sweep(0.0, 0.93, 1.0, 1e-2), Sweep(0.93, 1.0, 1e-2, 1e-4))
+"""How a problem is cooled in parts: slowly to where little changes any more, and then soon to the end."""
 INFEASIBLE = 2**62
 """Cost of a placement that exceeds a capacity."""
 
@@ -103,7 +103,7 @@ class Weather:
     def __init__(self, problem: Reassignment, start: NDArray[np.int64], cost: int, heat: float) -> None:
         self.unit = overload_units(problem)
         self.heat = heat * self._HEAT * problem.reach[:-1].mean() * problem.hosts / max(problem.items, 1)
-        room = np.maximum(problem.capacity - new_state(problem, start).charged, 0).sum(axis=0)
+        room = np.maximum(new_state(problem, start).room, 0).sum(axis=0)
         share = problem.demand[:, problem.transient] / np.maximum(room[problem.transient], 1)
         self.price = np.append(share.sum(axis=1)[problem.variant[:-1].max(axis=1)], 0.0) * max(
             cost - lower_bound(problem), 0
@@ -138,7 +138,7 @@ def search(
     if not problem.items:
         report(0.0, cost, start)
         return cost, start
-    weather, roster, trail = Weather(problem, start, cost, style.heat), one_list(problem), new_trail()
+    weather, roster, scratch = Weather(problem, start, cost, style.heat), one_list(problem), new_scratch(problem)
     random = np.array([seeded(seed)], dtype=np.uint64)
     best = start.copy()
     best_cost = INFEASIBLE if weather.press(problem, new_state(problem, start), 0.0) else cost
@@ -148,7 +148,7 @@ def search(
         cost = score(problem, best).cost
         while (spent := clock()) < sweep.end:
             done = max(spent - sweep.start, 0.0) / (sweep.end - sweep.start)
-            cost += int(anneal(problem, state, weather.at(sweep, done), burst(problem), random, roster, trail))
+            cost += int(anneal(problem, state, weather.at(sweep, done), burst(problem), random, roster, scratch))
             if not weather.press(problem, state, done) and cost < best_cost:
                 best, best_cost = state.host_of[:-1].copy(), cost
                 report(spent, best_cost, best)
@@ -156,18 +156,19 @@ def search(
 
 
 def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, until: float) -> NDArray[np.int64]:
-    """Anneal until so much of the budget is spent, all in one sweep, with capacities as walls and without ejections.
+    """Anneal until so much of the budget is spent, with capacities as walls and without ejections.
 
     For whoever cools a large problem in parts: what comes back is where the search stands, not the best it saw.
     """
     if not problem.items:
         return start
-    weather, trail = Weather(problem, start, 0, IN_PARTS), new_trail()
+    weather, roster, scratch = Weather(problem, start, 0, IN_PARTS), one_list(problem), new_scratch(problem)
     random = np.array([seeded(seed)], dtype=np.uint64)
     state = new_state(problem, start)
     while (spent := clock()) < until:
-        climate = weather.at(WALLED, spent)._replace(ejection=0.0)
-        anneal(problem, state, climate, burst(problem), random, by_host(state), trail)
+        sweep = PARTS_SWEEPS[spent >= PARTS_SWEEPS[0].end]
+        climate = weather.at(sweep, (spent - sweep.start) / (sweep.end - sweep.start))._replace(ejection=0.0)
+        anneal(problem, state, climate, burst(problem), random, by_host(roster, state), scratch)
     return state.host_of[:-1].copy()
 
 
@@ -186,6 +187,6 @@ def compile_search(problem: Reassignment, start: NDArray[np.int64]) -> None:
     if not problem.items:
         return
     search(problem, start, lambda: 1.0, 0, lambda spent, cost, host_of: None)
-    climate = Weather(problem, start, 0, IN_PARTS).at(WALLED, 1.0)
+    climate = Weather(problem, start, 0, IN_PARTS).at(PARTS_SWEEPS[-1], 1.0)
     state = new_state(problem, start)
-    anneal(problem, state, climate, 0, np.ones(1, dtype=np.uint64), by_host(state), new_trail())
+    anneal(problem, state, climate, 0, np.ones(1, dtype=np.uint64), one_list(problem), new_scratch(problem))

@@ -21,8 +21,10 @@ class State(NamedTuple):
     """(I + 1,): host of each item; the last is no item and nowhere."""
     load: NDArray[np.int64]
     """(H, D)"""
-    charged: NDArray[np.int64]
-    """(H, D): load, and in transient cells also the demand of what has left."""
+    room: NDArray[np.int64]
+    """(H, D): capacity less the load, and in transient cells also less the demand of what has left."""
+    overfull: NDArray[np.int64]
+    """(H,): cells without room enough."""
     occupancy: NDArray[np.int64]
     """(H,)"""
     curved: NDArray[np.int64]
@@ -41,6 +43,8 @@ class State(NamedTuple):
     """(members of the largest group + 2,): how many groups have moved so many members."""
     most_moved: NDArray[np.int64]
     """(1,): members that the most moved group has moved."""
+    version: NDArray[np.int64]
+    """(H + 1,): a number that each host has had only since its load last changed; the last is the latest given."""
 
 
 class Roster(NamedTuple):
@@ -50,18 +54,25 @@ class Roster(NamedTuple):
     """(I,)"""
     start: NDArray[np.int64]
     """(lists + 1,): where each list begins."""
+    by_size: NDArray[np.int64]
+    """(I,): items in the order of their size."""
+    rank: NDArray[np.int64]
+    """(I,): where each item is in that order."""
 
 
 def one_list(problem: Reassignment) -> Roster:
     """Every item as often as another."""
-    return Roster(np.arange(problem.items), np.array([0, problem.items]))
+    by_size = np.argsort(problem.reach[:-1], kind="stable")
+    rank = np.empty_like(by_size)
+    rank[by_size] = np.arange(len(by_size))
+    return Roster(np.arange(problem.items), np.array([0, problem.items]), by_size, rank)
 
 
-def by_host(state: State) -> Roster:
-    """Every host as often as another, so that those with few large items are not left to chance."""
+def by_host(roster: Roster, state: State) -> Roster:
+    """The same items, but every host as often as another, so that those with few large items are not left to chance."""
     host_of = state.host_of[:-1]
     item = np.argsort(host_of, kind="stable")
-    return Roster(item, np.searchsorted(host_of[item], np.arange(len(state.occupancy) + 1)))
+    return roster._replace(item=item, start=np.searchsorted(host_of[item], np.arange(len(state.occupancy) + 1)))
 
 
 def new_state(problem: Reassignment, host_of: NDArray[np.int64]) -> State:
@@ -71,8 +82,9 @@ def new_state(problem: Reassignment, host_of: NDArray[np.int64]) -> State:
     sizes = np.bincount(problem.groups.value, minlength=max(groups, 1))
     state = State(
         host_of=np.full(problem.items + 1, -1, dtype=np.int64),
-        load=np.zeros((hosts, cells), dtype=np.int64),
-        charged=np.zeros((hosts, cells), dtype=np.int64),
+        load=np.zeros((hosts, cells), dtype=problem.demand.dtype),
+        room=problem.capacity.copy(),
+        overfull=np.zeros(hosts, dtype=np.int64),
         occupancy=np.zeros(hosts, dtype=np.int64),
         curved=np.zeros(hosts, dtype=np.int64),
         on_host=np.zeros((groups, hosts), dtype=np.int16),
@@ -82,6 +94,7 @@ def new_state(problem: Reassignment, host_of: NDArray[np.int64]) -> State:
         moved=np.zeros(groups, dtype=np.int64),
         moved_groups=np.zeros(int(sizes.max()) + 2, dtype=np.int64),
         most_moved=np.zeros(1, dtype=np.int64),
+        version=np.arange(hosts + 1),
     )
     state.moved_groups[0] = groups
     _fill(problem, state, host_of.astype(np.int64))
@@ -93,14 +106,13 @@ def curve_penalty(
     problem: Reassignment, state: State, host: int, minus: NDArray[np.int64], plus: NDArray[np.int64]
 ) -> np.int64:
     """Penalty by the curve once a demand, shape (D,), has left a host and another has come."""
-    kind, penalty = problem.kind[host], np.int64(0)
-    shift, last = problem.curve_shift[kind], problem.curve.shape[1] - 2
-    for index in range(len(problem.curve_cell)):
-        cell = problem.curve_cell[index]
-        load = state.load[host, cell] + plus[cell] - minus[cell]
-        knot = min(load >> shift, last)  # far over the capacity, where only the search passes through
-        below = problem.curve[kind, knot]
-        penalty += below + (((problem.curve[kind, knot + 1] - below) * (load - (knot << shift))) >> shift)
+    load, curve, penalty = state.load[host], problem.curve[problem.kind[host]], np.int64(0)
+    shift, last = problem.curve_shift[problem.kind[host]], len(curve) - 2
+    for cell in range(problem.curve_cells):  # without a branch, so that it compiles to vector instructions
+        then = np.int64(load[cell]) + plus[cell] - minus[cell]
+        knot = np.uint64(min(max(then >> shift, 0), last))  # unsigned: no index counts from the end
+        below = curve[knot]
+        penalty += below + (((curve[knot + np.uint64(1)] - below) * (then - (np.int64(knot) << shift))) >> shift)
     return penalty
 
 
@@ -112,10 +124,25 @@ def _fill(problem: Reassignment, state: State, host_of: NDArray[np.int64]) -> No
             row = problem.variant[item, problem.kind[home]]
             for cell in range(len(problem.transient)):
                 if problem.transient[cell]:
-                    state.charged[home, cell] += problem.demand[row, cell]
+                    state.room[home, cell] -= problem.demand[row, cell]
         if host_of[item] >= 0:
             enter(problem, state, item, host_of[item])
             count_in(problem, state, item, host_of[item])
+    for host in range(len(problem.kind)):  # also those that only what has left is charged to
+        _changed(problem, state, host)
+
+
+@inlined
+def _changed(problem: Reassignment, state: State, host: int) -> None:
+    """Renew what follows from a host's load and room."""
+    nothing = problem.demand[len(problem.demand) - 1]
+    state.curved[host] = curve_penalty(problem, state, host, nothing, nothing)
+    short = 0
+    for cell in range(problem.demand.shape[1]):
+        short += state.room[host, cell] < 0
+    state.overfull[host] = short
+    state.version[-1] += 1
+    state.version[host] = state.version[-1]
 
 
 @kernel
@@ -126,11 +153,10 @@ def enter(problem: Reassignment, state: State, item: int, host: int) -> None:
     for cell in range(problem.demand.shape[1]):
         state.load[host, cell] += problem.demand[row, cell]
         if away or not problem.transient[cell]:
-            state.charged[host, cell] += problem.demand[row, cell]
-    nothing = problem.demand[len(problem.demand) - 1]
-    state.curved[host] = curve_penalty(problem, state, host, nothing, nothing)
+            state.room[host, cell] -= problem.demand[row, cell]
     state.host_of[item] = host
     state.occupancy[host] += 1
+    _changed(problem, state, host)
 
 
 @kernel
@@ -142,11 +168,10 @@ def leave(problem: Reassignment, state: State, item: int) -> None:
     for cell in range(problem.demand.shape[1]):
         state.load[host, cell] -= problem.demand[row, cell]
         if away or not problem.transient[cell]:
-            state.charged[host, cell] -= problem.demand[row, cell]
-    nothing = problem.demand[len(problem.demand) - 1]
-    state.curved[host] = curve_penalty(problem, state, host, nothing, nothing)
+            state.room[host, cell] += problem.demand[row, cell]
     state.host_of[item] = -1
     state.occupancy[host] -= 1
+    _changed(problem, state, host)
 
 
 @kernel

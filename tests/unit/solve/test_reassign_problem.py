@@ -72,14 +72,14 @@ def test_the_reach_of_an_item_is_all_that_it_could_save() -> None:
         opening=np.array([5, 7, 6]),
         soft_weight=np.array([10, 0]),
         balance=[(0, 1, 3, 2)],
-        curve_cell=[1],
+        curve_cells=2,
         curve=np.array([[0, 4, 12]]),
         curve_shift=[1],
         move_cost=np.array([100, 200]),
         route=np.array([[0, 1, 2], [3, 0, 9], [1, 1, 0]]),
     )
     problem = reassignment(Hosts(CAPACITY), Items(DEMAND, HOME), costs)
-    soft, balance, curve, opening, route = 10 * 1, 2 * (3 * 1 + 2), 2 * 8 // 2, 7, 9
+    soft, balance, curve, opening, route = 10 * 1, 2 * (3 * 1 + 2), (1 + 2) * 8 // 2, 7, 9
     assert problem.reach[0] == soft + balance + curve + opening + 100 + route
 
 

@@ -9,16 +9,15 @@ import pytest
 
 from consolidate.solve.randomness import seeded
 from consolidate.solve.reassign import portfolio
-from consolidate.solve.reassign.anneal import anneal
+from consolidate.solve.reassign.anneal import anneal, new_scratch
 from consolidate.solve.reassign.bounds import lower_bound
 from consolidate.solve.reassign.climate import Climate
 from consolidate.solve.reassign.construct import construct
-from consolidate.solve.reassign.eject import new_trail
 from consolidate.solve.reassign.order import order_moves
 from consolidate.solve.reassign.problem import Costs, Grouping, Hosts, Items, Reassignment, reassignment
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.search import search
-from consolidate.solve.reassign.state import by_host, new_state
+from consolidate.solve.reassign.state import by_host, new_state, one_list
 
 NOWHERE = np.array([-1, -1])
 
@@ -46,7 +45,7 @@ def test_a_large_item_needs_all_that_is_in_its_way_pushed_out_at_once(ejection: 
     cold = Climate(1e-9, np.zeros(6), np.ones((2, 1), dtype=np.int64), ejection)
     random = np.array([seeded(1)], dtype=np.uint64)
     state = new_state(problem, home)
-    assert anneal(problem, state, cold, 500, random, by_host(state), new_trail()) == -gain
+    assert anneal(problem, state, cold, 500, random, by_host(one_list(problem), state), new_scratch(problem)) == -gain
 
 
 def test_items_that_fill_a_host_are_placed_apart() -> None:
@@ -82,7 +81,7 @@ def test_the_bound_on_open_hosts_is_tight_where_items_fill_them() -> None:
 
 def test_the_bound_leaves_out_what_penalties_lose_by_rounding() -> None:
     """Each of four hosts pays 3/4, rounded down, and so nothing."""
-    costs = Costs(curve_cell=[0], curve=np.array([[0, 1, 2]]), curve_shift=[2])
+    costs = Costs(curve_cells=1, curve=np.array([[0, 1, 2]]), curve_shift=[2])
     problem = reassignment(Hosts(np.full((4, 1), 3)), Items(np.full((4, 1), 3), np.arange(4)), costs)
     assert lower_bound(problem) <= score(problem, np.arange(4)).cost == 0
 
@@ -101,7 +100,7 @@ def test_a_worker_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_swap_that_only_moves_an_overload_costs_what_it_does_to_both_hosts() -> None:
     """What one host is relieved of makes up for what the other gets; the cost of both still counts."""
-    costs = Costs(curve_cell=[0], curve=np.array([[0, 10, 20], [0, 30, 60]]), curve_shift=[4, 4])
+    costs = Costs(curve_cells=1, curve=np.array([[0, 10, 20], [0, 30, 60]]), curve_shift=[4, 4])
     hosts = Hosts(np.array([[10], [10]]), kind=np.array([0, 1]))
     problem = reassignment(hosts, Items(np.array([[1], [30]]), NOWHERE), costs)
     start = np.array([0, 1])
@@ -109,7 +108,7 @@ def test_a_swap_that_only_moves_an_overload_costs_what_it_does_to_both_hosts() -
     state, random = new_state(problem, start), np.array([seeded(1)], dtype=np.uint64)
     cost, seen = score(problem, start).cost, set()
     for _ in range(100):
-        cost += anneal(problem, state, mild, 1, random, by_host(state), new_trail())
+        cost += anneal(problem, state, mild, 1, random, by_host(one_list(problem), state), new_scratch(problem))
         assert cost == score(problem, state.host_of[:-1]).cost
         seen.add(tuple(state.host_of[:-1].tolist()))
     assert seen == {(0, 1), (1, 0)}

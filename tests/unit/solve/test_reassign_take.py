@@ -31,7 +31,8 @@ def copy_of(state: State) -> State:
 def assert_same(state: State, other: State) -> None:
     """Two states have the same sums."""
     for name, mine, theirs in zip(State._fields, state, other, strict=True):
-        np.testing.assert_array_equal(mine, theirs, err_msg=name)
+        if name != "version":
+            np.testing.assert_array_equal(mine, theirs, err_msg=name)
 
 
 REFUSED = {
@@ -90,7 +91,7 @@ def test_the_most_moved_group_is_the_largest_of_all_at_any_time() -> None:
 
 @pytest.mark.parametrize(("load", "penalty"), [(0, 0), (3, 0), (4, 1), (5, 2), (7, 4), (8, 6), (12, 26), (15, 41)])
 def test_the_penalty_is_linear_between_knots_rounded_down_and_goes_on_beyond_the_last(load: int, penalty: int) -> None:
-    costs = Costs(curve_cell=[0], curve=np.array([[0, 1, 6, 26]]), curve_shift=[2])
+    costs = Costs(curve_cells=1, curve=np.array([[0, 1, 6, 26]]), curve_shift=[2])
     problem = reassignment(Hosts(np.array([[16]])), Items(np.array([[load]]), np.array([-1])), costs)
     state = new_state(problem, np.array([-1]))
     force = np.zeros((1, 1), dtype=np.int64)

@@ -192,7 +192,7 @@ def within_limits(problem: Reassignment, state: State, item: int, host: int) -> 
 
 
 @inlined
-def _may_have_come(problem: Reassignment, state: State, item: int, host: int) -> bool:
+def may_have_come(problem: Reassignment, state: State, item: int, host: int) -> bool:
     """Whether the rules of an item's groups hold where it has just been counted in."""
     neighbourhood = problem.neighbourhood[host]
     for index in range(problem.groups.start[item], problem.groups.start[item + 1]):
@@ -217,7 +217,7 @@ def may_enter(problem: Reassignment, state: State, item: int, host: int) -> bool
 
 
 @inlined
-def _may_have_left(problem: Reassignment, state: State, item: int, host: int) -> bool:
+def may_have_left(problem: Reassignment, state: State, item: int, host: int) -> bool:
     """Whether the rules of an item's groups hold where it has just been counted out."""
     neighbourhood = problem.neighbourhood[host]
     for index in range(problem.groups.start[item], problem.groups.start[item + 1]):
@@ -244,9 +244,9 @@ def take(problem: Reassignment, state: State, first: int, to_first: int, second:
         count_out(problem, state, second, from_second)
         count_in(problem, state, second, to_second)
     count_in(problem, state, first, to_first)
-    allowed = _may_have_come(problem, state, first, to_first) and _may_have_left(problem, state, first, from_first)
+    allowed = may_have_come(problem, state, first, to_first) and may_have_left(problem, state, first, from_first)
     if allowed and second != nothing:
-        allowed = _may_have_come(problem, state, second, to_second) and _may_have_left(
+        allowed = may_have_come(problem, state, second, to_second) and may_have_left(
             problem, state, second, from_second
         )
     if not allowed:

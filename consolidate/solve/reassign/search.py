@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from consolidate.solve.randomness import seeded
 from consolidate.solve.reassign.anneal import anneal, new_scratch, press
 from consolidate.solve.reassign.bounds import lower_bound
+from consolidate.solve.reassign.branch import new_desk
 from consolidate.solve.reassign.climate import MOST_FORCE, Climate
 from consolidate.solve.reassign.eject import ejection_work
 from consolidate.solve.reassign.problem import Reassignment, overload_units
+from consolidate.solve.reassign.repack import may_be_repacked, repack_some
 from consolidate.solve.reassign.score import score
 from consolidate.solve.reassign.state import State, by_host, new_state, one_list
 
@@ -24,6 +27,8 @@ Report = Callable[[float, int, NDArray[np.int64]], None]
 
 _STEPS = 20
 """Steps for each item between two looks at the clock and at the capacities."""
+_NODES = 5
+"""Nodes of repacking for each step of annealing."""
 _BURST = (20_000, 200_000)
 """Fewest and most steps between two looks."""
 
@@ -40,6 +45,10 @@ class Sweep:
     """Temperature at last."""
     wall: float = 0.0
     """Share of it after which capacities are walls; before, they are forces."""
+    afresh: bool = False
+    """Whether it begins where the search began, and not from the best placement so far."""
+    repacked: int = 0
+    """Hosts that are repacked at once, time and again; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +66,32 @@ STYLES = (
     Style(10.0, (Sweep(0.0, 0.85, 1.0, 1e-3), *_LAST)),
 )
 """Styles of the workers, in turn: one cooling as slow as can be, and a short second one."""
-_REHEATS = (0.3, 0.1, 0.3, 0.1, 0.1, 0.03)
+_REHEATS = (0.3, 0.1, 0.1, 0.3, 0.1, 0.03)
+_COLD, _COOLED = 0.03, 0.5
+"""Shares of the budget of a small problem when the cold sweep ends, and when the coolings from the start do."""
 
 
-def _again(wall: float) -> Style:
-    """One cooling and then one from each reheat, the last until no step of any cost is taken uphill."""
-    starts = [0.4 + 0.1 * number for number in range(len(_REHEATS) + 1)]
-    reheats = [
-        Sweep(start, end, hot, 1e-4 if end < 1.0 else 1e-7, wall)
-        for hot, start, end in zip(_REHEATS, starts[:-1], [*starts[1:-1], 1.0], strict=True)
+def _again(walls: tuple[float, ...]) -> Style:
+    """A cold sweep, coolings from the start, one for each wall, and then one from each reheat of the best of all.
+
+    Every third reheat has walls throughout: with forces some problems end with what is over a capacity, and are the
+    better for it where they do not. The last ends where no step of any cost is taken uphill.
+    """
+    starts, ends = np.linspace(_COLD, _COOLED, len(walls) + 1), np.linspace(_COOLED, 1.0, len(_REHEATS) + 1)
+    coolings = [
+        Sweep(start, end, 1.0, 1e-3, wall, afresh=True, repacked=2 + number % 3)
+        for number, (wall, (start, end)) in enumerate(zip(walls, itertools.pairwise(starts.tolist()), strict=True))
     ]
-    return Style(10.0, (Sweep(0.0, starts[0], 1.0, 1e-3, wall=0.7), *reheats))
+    reheats = [
+        Sweep(
+            start, end, hot, 1e-4 if end < 1.0 else 1e-7, 0.0 if number % 3 == 2 else walls[0], repacked=2 + number % 3
+        )
+        for number, (hot, (start, end)) in enumerate(zip(_REHEATS, itertools.pairwise(ends.tolist()), strict=True))
+    ]
+    return Style(10.0, (Sweep(0.0, _COLD, 1e-4, 1e-7, repacked=3), *coolings, *reheats))
 
 
-STYLES_OF_SMALL = (_again(wall=0.0), _again(wall=0.7))
+STYLES_OF_SMALL = (_again((0.0, 0.5, 0.7)), _again((0.7, 0.5, 0.7)))
 """Of a small problem, which one cooling does not need the whole of a budget for: it is heated again and again."""
 SMALL = 200_000
 """Items times hosts of a small problem at most."""
@@ -139,16 +160,19 @@ def search(
         report(0.0, cost, start)
         return cost, start
     weather, roster, scratch = Weather(problem, start, cost, style.heat), one_list(problem), new_scratch(problem)
+    desk = new_desk(problem)
     random = np.array([seeded(seed)], dtype=np.uint64)
     best = start.copy()
     best_cost = INFEASIBLE if weather.press(problem, new_state(problem, start), 0.0) else cost
     report(0.0, best_cost, best)
     for sweep in style.sweeps:
-        state = new_state(problem, best)
-        cost = score(problem, best).cost
+        state = new_state(problem, start if sweep.afresh else best)
+        cost = score(problem, state.host_of[:-1]).cost
         while (spent := clock()) < sweep.end:
             done = max(spent - sweep.start, 0.0) / (sweep.end - sweep.start)
             cost += int(anneal(problem, state, weather.at(sweep, done), burst(problem), random, roster, scratch))
+            if sweep.repacked and may_be_repacked(problem):
+                cost += int(repack_some(problem, state, desk, random, sweep.repacked, _NODES * burst(problem)))
             if not weather.press(problem, state, done) and cost < best_cost:
                 best, best_cost = state.host_of[:-1].copy(), cost
                 report(spent, best_cost, best)
@@ -189,4 +213,7 @@ def compile_search(problem: Reassignment, start: NDArray[np.int64]) -> None:
     search(problem, start, lambda: 1.0, 0, lambda spent, cost, host_of: None)
     climate = Weather(problem, start, 0, IN_PARTS).at(PARTS_SWEEPS[-1], 1.0)
     state = new_state(problem, start)
-    anneal(problem, state, climate, 0, np.ones(1, dtype=np.uint64), one_list(problem), new_scratch(problem))
+    random = np.ones(1, dtype=np.uint64)
+    anneal(problem, state, climate, 0, random, one_list(problem), new_scratch(problem))
+    if styles(problem) is STYLES_OF_SMALL and may_be_repacked(problem):
+        repack_some(problem, state, new_desk(problem), random, 1, 0)

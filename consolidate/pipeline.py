@@ -11,7 +11,7 @@ from pathlib import Path
 from consolidate import __version__
 from consolidate.config import Inputs, load_inputs, read_inputs
 from consolidate.demand import History, estimate, read_history
-from consolidate.demand.harm import find_harm, raise_harmed, told_harm
+from consolidate.demand.harm import find_harm, told_harm
 from consolidate.demand.seen import with_seen
 from consolidate.errors import InputError
 from consolidate.growth import grown
@@ -73,9 +73,8 @@ def run_once(
     stages.done("config", f"{count(len(inputs.fleet.hosts), 'host')}, {count(len(inputs.fleet.workloads), 'workload')}")
     history = read(samples, inputs)
     inspected = Inspected(history, inputs.fleet)
-    demands = estimate(inspected, inputs.fleet, inputs.policy.sizing, inputs.stated)
     harm = find_harm(samples.columns, inputs.fleet) if samples is not None else {}
-    demands = raise_harmed(demands, harm)
+    demands = estimate(inspected, inputs.fleet, inputs.policy.sizing, inputs.stated, harm)
     if growth_permille:
         demands = grown(demands, 1 + growth_permille / 1000)
     stages.done("demand", count(len(demands), "workload"))
@@ -146,5 +145,5 @@ def _pairs(samples: Store) -> Iterator[Pair]:
 
 def measure(samples: Store | None, inputs: Inputs) -> Demands:
     """Demand of every workload."""
-    demands = estimate(read(samples, inputs), inputs.fleet, inputs.policy.sizing, inputs.stated)
-    return raise_harmed(demands, find_harm(samples.columns, inputs.fleet)) if samples is not None else demands
+    harm = find_harm(samples.columns, inputs.fleet) if samples is not None else {}
+    return estimate(read(samples, inputs), inputs.fleet, inputs.policy.sizing, inputs.stated, harm)

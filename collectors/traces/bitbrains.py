@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.records import Series, TraceError, WorkloadRecord
+from collectors.inventory.estate import listed
+from collectors.records import NoteRecord, Series, TraceError, WorkloadRecord
 from collectors.traces.files import EARLIEST_S, LATEST_S, find, load
 
 COLUMNS = 11
@@ -88,8 +89,10 @@ def _load_vm(paths: list[Path]) -> NDArray[np.float64]:
     return np.concatenate([rows for rows, _ in months])
 
 
-def read(folder: Path) -> Iterator[Series | WorkloadRecord]:
-    """Yield every VM below a folder: a WorkloadRecord with its provisioned size, and its series."""
+def read(folder: Path) -> Iterator[Series | WorkloadRecord | NoteRecord]:
+    """Yield every VM below a folder: a WorkloadRecord with its provisioned size, its series; and what was left out."""
+    left_out: dict[str, int] = {}
+    total = 0
     files = sorted(find(folder, "**/*.csv"), key=lambda path: (len(path.stem), path.stem))
     for stem, paths in itertools.groupby(files, key=lambda path: path.stem):
         rows = _load_vm(list(paths))
@@ -101,6 +104,9 @@ def read(folder: Path) -> Iterator[Series | WorkloadRecord]:
             "memory_bytes": int(rows[:, _MEMORY_KB].max() * 1024),
         }
         vm = f"vm-{stem}"
+        total += len(rows)
+        if len(on) < len(rows):
+            left_out[vm] = len(rows) - len(on)
         yield WorkloadRecord(vm, "vm", limits={name: amount for name, amount in limits.items() if amount})
         for metric, values in (
             ("cpu_cores", on[:, _USAGE_MHZ] * on[:, _CORES] / on[:, _CAPACITY_MHZ]),
@@ -111,3 +117,6 @@ def read(folder: Path) -> Iterator[Series | WorkloadRecord]:
             ("net_tx_bytes_per_s", on[:, _TX] * 1024),
         ):
             yield Series("", vm, "", metric, at_s, values)
+    if left_out:
+        number = f"{sum(left_out.values()):,} of {total:,} rows"
+        yield NoteRecord("bitbrains", f"{number} left out: no CPU was provisioned then to {listed(left_out)}")

@@ -61,7 +61,10 @@ class Judged:
     """Share of the days of hosts that kept the policy's risk."""
     lacking: Mapping[str, float]
     """Share of the host-intervals in which each resource was lacking; those that never were are left out."""
+    repairs: int = 0
+    """Rounds of repair that the plan took."""
     note: str = ""
+    """Why there is no plan."""
 
     @property
     def kept(self) -> bool | None:
@@ -228,7 +231,7 @@ def _judge(split: _Split, policy: Policy, seed: int, effort: Effort, promised: P
     try:
         plan = solve_within_risk(known, fleet, demands, policy, seed, effort, lambda what, cost: None)
     except InfeasibleError as error:
-        return Judged(policy.sizing.name, None, None, None, 0, 0, 0, 0, 0, 0, "", 0, 0, {}, str(error))
+        return Judged(policy.sizing.name, None, None, None, 0, 0, 0, 0, 0, 0, "", 0, 0, {}, note=str(error))
     fared = replay(split.rest, fleet, plan.demands, plan.result.placement, policy.sizing)
     low, high = fared.interval(seed)
     weeks = fared.share.shape[2] * fared.interval_s / (7 * DAY_S)
@@ -248,7 +251,7 @@ def _judge(split: _Split, policy: Policy, seed: int, effort: Effort, promised: P
         worst_rate,
         float((fared.host_days() <= policy.sizing.risk).mean()),
         {name: rate for name, rate in fared.lacking().items() if rate},
-        f"{plan.repairs} repairs" if plan.repairs else "",
+        plan.repairs,
     )
 
 

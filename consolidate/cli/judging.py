@@ -42,7 +42,7 @@ def explain(
 
     from consolidate.demand import estimate, read_history
     from consolidate.demand.explain import explain as steps
-    from consolidate.demand.harm import find_harm, raise_harmed
+    from consolidate.demand.harm import find_harm
     from consolidate.demand.history import highest
     from consolidate.demand.subset import fleet_without
     from consolidate.pipeline import read_fleet
@@ -57,7 +57,7 @@ def explain(
     # Nothing else is read, so that one of thousands is explained at once.
     alone, sizing = fleet_without(inputs.fleet, {name for name in names if name != workload}), inputs.policy.sizing
     history, harm = read_history(samples.columns, alone), find_harm(samples.columns, alone)
-    demands = raise_harmed(estimate(history, alone, sizing, inputs.stated), harm)
+    demands = estimate(history, alone, sizing, inputs.stated, harm)
     page_cache = highest(samples.columns, "memory_cache_bytes", workload)
     lines = list(steps(history, alone, demands, sizing, workload, harm.get(workload), page_cache))
     print(json.dumps(lines, indent=1) if as_json else "\n".join(lines))

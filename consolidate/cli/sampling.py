@@ -123,7 +123,7 @@ def import_trace(
 ) -> None:
     """Import exports, traces or other hosts' records into a store."""
     from collectors.importers import IMPORTERS
-    from collectors.records import TraceError
+    from collectors.records import NoteRecord, TraceError
     from collectors.sources import AGENT
     from consolidate.store import Store
 
@@ -134,7 +134,10 @@ def import_trace(
     except TraceError as error:
         raise InputError(str(error)) from None
     samples = Store.create(store).append(records, AGENT if kind == "records" else kind)
-    result({"store": str(store), "samples": samples}, f"{samples} samples in {store}", as_json)
+    notes = [one.text for one in records if isinstance(one, NoteRecord)]
+    for note in notes:
+        say(f"import: {note}")
+    result({"store": str(store), "samples": samples, "notes": notes}, f"{samples} samples in {store}", as_json)
 
 
 pull = typer.Typer(help="Pull from a monitoring system into a store.")

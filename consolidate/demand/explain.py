@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.demand.explain_margin import margin_steps
 from consolidate.demand.explain_start import steps_without_measurements, why_not_measured
 from consolidate.demand.figures import brief, full
-from consolidate.demand.harm import RAISE_PERMILLE, THROTTLED_SHARE, Harm
+from consolidate.demand.harm import RAISE_PERMILLE, Harm
 from consolidate.demand.history import History, Part, cpu_ratings
 from consolidate.demand.kernels import WIDTH
 from consolidate.demand.predictors import BODY_QUANTILE, PREDICTORS, Samples, moments, overall
 from consolidate.demand.profile import history_s, slot_count
 from consolidate.demand.repeats import DAY_S, quiet_days
-from consolidate.demand.sizing import at_local_times, peaks_of, predictors_of, rule_of, samples_of
+from consolidate.demand.sizing import at_local_times, peaks_of, predictors_of, rule_of, samples_of, with_margin
 from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.dimensions import SOURCES
 from consolidate.model.fleet import Fleet, Workload
@@ -28,8 +29,8 @@ from consolidate.units import format_amount, format_slot
 
 WIDTH_SHOWN = 80
 _IN_A_PLAN = (
-    "A plan adds what the isolation costs on the host it chooses, and a tenth of the amount for each time that host "
-    "was found over the policy's risk."
+    "A plan adds what the isolation costs on the host it chooses, and a tenth or more of the amount for each time that "
+    "host was found over the policy's risk."
 )
 SHOWN_DAYS = 3
 """Of quiet days that were left out, so many are named."""
@@ -80,10 +81,6 @@ class _Explained:
         """The fleet without other workloads."""
         return replace(self.fleet, workloads=(self.workload,), rules=())
 
-    def rating(self) -> float:
-        """Speed of the cores that it runs on, in reference cores."""
-        return float(cpu_ratings(self.alone())[0])
-
 
 def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, page_cache_bytes: int) -> Iterator[str]:
     workload = subject.workload
@@ -102,7 +99,8 @@ def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, pag
         yield ""
         yield f"  {dimension}"
         if demand.source == "measured":
-            busiest = (yield from _measured(_Step(subject, dimension, demand), part, alone)) % len(slots)
+            step = _Step(subject, dimension, demand, harm is not None and harm.of(dimension))
+            busiest = (yield from _measured(step, part, alone)) % len(slots)
             yield from _harmed(dimension, harm)
             if dimension == "memory_bytes" and page_cache_bytes:
                 cache = format_amount(dimension, page_cache_bytes)
@@ -111,7 +109,6 @@ def _lines(subject: _Explained, demand: Demand | Unknown, harm: Harm | None, pag
             yield from steps_without_measurements(alone, workload, part, subject.policy, dimension)
         floor = subject.policy.floor.get(dimension) if demand.source == "measured" else 0
         yield f"    reserved        {full(dimension, int(slots.max()))}{_range(dimension, slots, busiest, floor)}"
-        yield from _above_limit(subject, dimension, int(slots.max()))
     if unlimited := [one for one in SOURCES if demand.source == "limit" and one not in demand.amounts]:
         yield ""
         yield f"  Of {', '.join(unlimited)} nothing is reserved: it has no limit there."
@@ -126,11 +123,18 @@ class _Step:
     subject: _Explained
     dimension: str
     demand: Demand
+    hurt: bool
+    """Whether its limit left it without what it wanted."""
 
     @property
     def policy(self) -> SizingPolicy:
         """By which it was sized."""
         return self.subject.policy
+
+    @property
+    def rating(self) -> float:
+        """What a unit of it counts: of CPU, the speed of the cores that it runs on, in reference cores."""
+        return float(cpu_ratings(self.subject.alone())[0]) if self.dimension == "cpu_milli" else 1.0
 
     def told(self, amount: float) -> str:
         """An amount with its unit, as exactly as is needed to reckon along."""
@@ -150,8 +154,10 @@ def _measured(step: _Step, part: Part, alone: Fleet) -> Generator[str, None, int
     predicted = {one: PREDICTORS[one](samples)[0, :width] for one in predictors_of(dimension, policy)}
     largest = np.max(list(predicted.values()), axis=0)
     counts = np.array(policy.counted_permille if policy.counted_permille and dimension != "memory_bytes" else [1000])
-    counted = np.tile(largest, max(1, len(counts) // width)) * counts
-    busiest = int(counted.argmax())
+    within = with_margin(largest, rule_of(dimension, policy)[1], np.inf if step.hurt else float(samples.limit[0]))
+    counted = np.tile(within, max(1, len(counts) // width)) * counts
+    # Where a limit makes several alike, the one of which most was measured.
+    busiest = int(np.lexsort((-np.tile(largest, len(counted) // width), -counted))[0])
     yield f"    slots           {_slots(step, width)}"
     if width > 1:
         held = int((samples.slot == busiest % width).sum())
@@ -164,12 +170,12 @@ def _measured(step: _Step, part: Part, alone: Fleet) -> Generator[str, None, int
     base = float(largest[busiest % width])
     if len(predicted) > 1:
         yield f"    the largest     {step.told(base)}"
+    limit = step.subject.workload.limits.amounts.get(dimension, math.inf)
+    yield from margin_steps(dimension, base, policy, limit, step.rating, step.hurt)
+    base = float(within[busiest % width])
     if len(counts) > 1:
         base = base * int(counts[busiest]) / 1000
         yield f"    that counts     {counts[busiest] / 10:g} % of it at {format_slot(busiest, 168)}: {step.told(base)}"
-    margin = rule_of(dimension, policy)[1]
-    base = base * (1000 + margin) / 1000
-    yield f"    {f'and {margin / 10:g} % margin':15} {step.told(base)}"
     floor = policy.floor.get(dimension)
     if floor:
         raised = "which raises this" if base < floor else "which is less"
@@ -185,10 +191,9 @@ def _raw(step: _Step, part: Part) -> Iterator[str]:
     [length_s], [coverage] = history_s(amounts, 1)
     yield f"    samples         {len(amounts.value):,}, from {first} to {last} UTC"
     yield f"    coverage        {coverage:.1%} of {length_s / DAY_S:.1f} days, one every {interval_s} s"
-    if step.dimension == "cpu_milli":
-        rating = step.subject.rating()
-        if rating != 1.0:
-            yield f"    measured on a host whose cores are rated {rating:g}: every amount is what it used × {rating:g}"
+    if step.rating != 1.0:
+        rated = f"{step.rating:g}"
+        yield f"    measured on a host whose cores are rated {rated}: every amount is what it used × {rated}"
     points = np.quantile(amounts.value, [0.5, 0.95, 0.99, 1.0], method="inverted_cdf")
     p50, p95, p99, most = (brief(step.dimension, point) for point in points)
     yield f"    mean            {brief(step.dimension, amounts.value.mean())}"
@@ -270,25 +275,12 @@ def _told_prediction(one: Predictor, samples: Samples, slot: int, step: _Step) -
 
 
 def _harmed(dimension: str, harm: Harm | None) -> Iterator[str]:
-    if harm is None:
+    if harm is None or not harm.of(dimension):
         return
-    if dimension == "cpu_milli" and harm.throttled_share > THROTTLED_SHARE:
-        why = f"it was throttled in {harm.throttled_share:.0%} of its periods"
-        yield f"    and {RAISE_PERMILLE / 10:g} % more   since {why}"
-    if dimension == "memory_bytes" and harm.oom_kills:
-        why = f"{harm.oom_kills} of its processes were killed for want of memory"
-        yield f"    and {RAISE_PERMILLE / 10:g} % more   since {why}"
-
-
-def _above_limit(subject: _Explained, dimension: str, reserved: int) -> Iterator[str]:
-    """That a size is larger than what the workload may take today, where it is."""
-    limit = subject.workload.limits.amounts.get(dimension)
-    if limit is None:
-        return
-    rating = subject.rating() if dimension == "cpu_milli" else 1.0
-    if reserved > math.ceil(limit * rating):
-        told = full(dimension, limit * rating)
-        yield f"    its limit       {told} is less: use may be measured above it, and no margin is cut at it"
+    throttled = f"it was throttled in {harm.throttled_share:.0%} of its periods"
+    killed = f"{harm.oom_kills} of its processes were killed for want of memory"
+    why = throttled if dimension == "cpu_milli" else killed
+    yield f"    and {RAISE_PERMILLE / 10:g} % more   since {why}"
 
 
 def _range(dimension: str, slots: NDArray[np.int64], busiest: int, floor: int) -> str:

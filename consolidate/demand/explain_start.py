@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from consolidate.demand.explain_margin import margin_steps
 from consolidate.demand.figures import full
 from consolidate.demand.history import Part, cpu_ratings
 from consolidate.demand.profile import history_s
-from consolidate.demand.sizing import doubt, highest_of, rule_of
+from consolidate.demand.sizing import doubt, highest_of
 from consolidate.model.demand import Demand
 from consolidate.model.fleet import Fleet, Workload
 from consolidate.model.isolation import VIRTUAL
@@ -55,9 +56,9 @@ def steps_without_measurements(
 
     if dimension in workload.peak.amounts:
         used = workload.peak.amounts[dimension]
-        margin = rule_of(dimension, policy)[1]
+        limit = workload.limits.amounts.get(dimension, math.inf)
         yield f"    greatest use    {full(dimension, used)} as its source sums it up{rated(used)}"
-        yield f"    {f'and {margin / 10:g} % margin':15} {full(dimension, used * rating * (1000 + margin) / 1000)}"
+        yield from margin_steps(dimension, used * rating, policy, limit, rating, hurt=False)
         return
     limit = workload.limits.amounts[dimension]
     yield f"    limit           {full(dimension, limit)}{rated(limit)}"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.demand.history import Reader
-from consolidate.model.demand import Demand, Demands, Unknown
+from consolidate.model.demand import ESSENTIAL, Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet
 from consolidate.model.series import Columns
 
@@ -27,6 +27,12 @@ class Harm:
     """Of the periods in which it could run."""
     oom_kills: int
 
+    def of(self, dimension: str) -> bool:
+        """Whether it lacked this."""
+        if dimension == "cpu_milli":
+            return self.throttled_share > THROTTLED_SHARE
+        return dimension == "memory_bytes" and self.oom_kills > 0
+
 
 def find_harm(read: Reader, fleet: Fleet) -> dict[str, Harm]:
     """Harm by workload, where there was any."""
@@ -39,9 +45,9 @@ def find_harm(read: Reader, fleet: Fleet) -> dict[str, Harm]:
     periods = _risen(read("cpu_periods_total", names), names)
     harm = {}
     for name in sorted(kills.keys() | throttled.keys()):
-        share = throttled.get(name, 0.0) / max(periods.get(name, 0.0), 1.0)
-        if kills.get(name, 0.0) > 0 or share > THROTTLED_SHARE:
-            harm[name] = Harm(share, int(kills.get(name, 0.0)))
+        one = Harm(throttled.get(name, 0.0) / max(periods.get(name, 0.0), 1.0), int(kills.get(name, 0.0)))
+        if any(one.of(dimension) for dimension in ESSENTIAL):
+            harm[name] = one
     return harm
 
 
@@ -52,13 +58,11 @@ def raise_harmed(demands: Demands, harm: Mapping[str, Harm]) -> Demands:
         demand = demands[name]
         if not isinstance(demand, Demand) or demand.source != "measured":
             continue
-        amounts = dict(demand.amounts)
-        if one.throttled_share > THROTTLED_SHARE:
-            amounts["cpu_milli"] = _more(amounts["cpu_milli"])
-        if one.oom_kills:
-            amounts["memory_bytes"] = _more(amounts["memory_bytes"])
+        amounts = {
+            dimension: _more(slots) if one.of(dimension) else slots for dimension, slots in demand.amounts.items()
+        }
         highest = demand.highest_cpu_milli
-        if one.throttled_share > THROTTLED_SHARE:
+        if one.of("cpu_milli"):
             highest += highest * RAISE_PERMILLE // 1000
         raised[name] = replace(demand, amounts=amounts, highest_cpu_milli=highest)
     return raised
@@ -68,8 +72,7 @@ def told_harm(harm: Mapping[str, Harm]) -> str:
     """One sentence; empty where nothing was harmed."""
     if not harm:
         return ""
-    throttled = sum(one.throttled_share > THROTTLED_SHARE for one in harm.values())
-    killed = sum(one.oom_kills > 0 for one in harm.values())
+    throttled, killed = (sum(one.of(dimension) for one in harm.values()) for dimension in ESSENTIAL)
     worst = max(harm, key=lambda name: (harm[name].oom_kills, harm[name].throttled_share))
     return (
         f"Limits hurt already: {throttled} workloads were throttled in over {THROTTLED_SHARE:.0%} of their time and "

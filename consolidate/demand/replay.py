@@ -19,6 +19,9 @@ from consolidate.model.placement import Placement
 from consolidate.model.policy import SizingPolicy
 
 DAY_S = 86400
+_LEAST_STRETCHES = 6
+"""Of time, that an interval is drawn from."""
+_DRAWS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,34 +76,30 @@ class Replay:
         return dict(zip(self.dimensions, rates.tolist(), strict=True))
 
     def interval(self, seed: int) -> tuple[float, float]:
-        """95 % confidence interval of the violation rate, by drawing whole host-weeks with replacement.
+        """95 % confidence interval of the violation rate, by drawing hosts and days with replacement.
 
-        Neighbouring intervals are not independent, and a crowded host is crowded day after day; weeks of different
-        hosts nearly are (block bootstrap, Künsch 1989). Where none of n blocks had a violation, redrawing finds none
-        either, yet 3/n of all may have one (Hanley and Lippman-Hand 1983): of an interval at least.
+        A crowded host is crowded day after day, and on a busy day it is many hosts that are crowded. So neither days of
+        one host nor hosts of one day are independent; both are drawn, each by itself (pigeonhole bootstrap, Owen 2007).
+        Of few days it is parts of them. How much days differ that nobody has seen, no interval of one day can tell.
+        Where there was no violation, redrawing finds none either, yet 3/n of n days may have one (Hanley and
+        Lippman-Hand 1983): of one host in one interval at least.
         """
-        rates, least = self._blocks()
-        if not len(rates):
+        rates = self._stretches()
+        if not rates.size:
             return self.violation_rate, self.violation_rate
-        return _interval(rates, least, np.random.default_rng(seed))
+        random = np.random.default_rng(seed)
+        hosts, stretches = (random.multinomial(n, np.full(n, 1 / n), size=_DRAWS) / n for n in rates.shape)
+        drawn = ((hosts @ rates) * stretches).sum(axis=1)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        return float(low), max(float(high), 3 / self.over.size)
 
-    def _blocks(self) -> tuple[NDArray[np.float64], float]:
-        """Violation rate of every host in every week or shorter rest, shape (blocks,); and the least above 0."""
-        per_day = max(1, DAY_S // self.interval_s)
-        days = self.over.shape[1] // per_day if self.over.size else 0
-        if not days:
-            return np.empty(0), 0.0
-        weeks = max(1, round(days / 7))
-        daily = self.over[:, : days * per_day].reshape(len(self.hosts), days, per_day).mean(axis=2)
-        rates = [week.mean(axis=1) for week in np.array_split(daily, weeks, axis=1)]
-        return np.concatenate(rates), weeks / (days * per_day)
-
-
-def _interval(blocks: NDArray[np.float64], least: float, random: np.random.Generator) -> tuple[float, float]:
-    """95 % interval of the mean of blocks; ``least`` is the smallest rate a block with a violation can have."""
-    rates = blocks[random.integers(len(blocks), size=(1000, len(blocks)))].mean(axis=1)
-    low, high = np.quantile(rates, [0.025, 0.975])
-    return float(low), max(float(high), 3 * least / len(blocks))
+    def _stretches(self) -> NDArray[np.float64]:
+        """Violation rate of every host in every day, or in parts of a few days; shape (hosts, stretches)."""
+        count = self.over.shape[1]
+        if not self.over.size:
+            return np.empty((0, 0))
+        stretches = max(round(count * self.interval_s / DAY_S), min(_LEAST_STRETCHES, count))
+        return np.stack([one.mean(axis=1) for one in np.array_split(self.over, stretches, axis=1)], axis=1)
 
 
 def replay(

@@ -5,25 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consolidate.demand.clock import local_times
+from consolidate.demand.harm import Harm, raise_harmed
 from consolidate.demand.history import History, Part, cpu_ratings
 from consolidate.demand.predictors import Samples, predict, weights
 from consolidate.demand.profile import history_s, slot_count
 from consolidate.demand.rates import Amounts
 from consolidate.demand.repeats import found_slots, quiet_days, without_days
-from consolidate.model.demand import Demand, Demands, Unknown
+from consolidate.model.demand import ESSENTIAL, Demand, Demands, Unknown
 from consolidate.model.fleet import Fleet, Workload
 from consolidate.model.isolation import VIRTUAL
 from consolidate.model.policy import Predictor, SizingPolicy
 
 _TIME_BITS = 34
 """Enough for Unix times of the next five centuries."""
-ESSENTIAL = ("cpu_milli", "memory_bytes")
-"""Without these a workload's demand is unknown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,13 @@ class _Measured:
     """With margin, peaks within intervals included; 0 without samples."""
 
 
-def estimate(history: History, fleet: Fleet, policy: SizingPolicy, stated: Mapping[str, Demand]) -> Demands:
+def estimate(
+    history: History,
+    fleet: Fleet,
+    policy: SizingPolicy,
+    stated: Mapping[str, Demand],
+    harm: Mapping[str, Harm] = MappingProxyType({}),
+) -> Demands:
     """Demand of every workload of a fleet.
 
     Args:
@@ -44,20 +50,22 @@ def estimate(history: History, fleet: Fleet, policy: SizingPolicy, stated: Mappi
         fleet: The fleet the history was read for.
         policy: Quantiles, margins and floors.
         stated: Demands given by hand; they win over measurements.
+        harm: What present limits did, by workload: what was lacking is raised, and its margin not cut at the limit.
 
     """
-    demands: dict[str, Demand | Unknown] = {}
+    sized: dict[str, Demand | Unknown] = {}
     for part in history.parts():
-        demands |= _estimate(part, fleet, policy)
+        sized |= _estimate(part, fleet, policy, harm)
+    demands = raise_harmed(sized, harm)
     return {workload.name: stated.get(workload.name, demands[workload.name]) for workload in fleet.workloads}
 
 
-def _estimate(part: Part, fleet: Fleet, policy: SizingPolicy) -> dict[str, Demand | Unknown]:
+def _estimate(part: Part, fleet: Fleet, policy: SizingPolicy, harm: Mapping[str, Harm]) -> dict[str, Demand | Unknown]:
     workloads = [fleet.workloads[position] for position in part.positions]
     ratings = cpu_ratings(fleet)[part.positions]
     length_s, coverage = history_s(part.amounts["cpu_milli"], len(workloads))
     peaked = _peak_coverage(part)
-    measured = {name: _size(part, fleet, name, length_s, policy) for name in part.amounts}
+    measured = {name: _size(part, fleet, name, length_s, policy, harm) for name in part.amounts}
     demands: dict[str, Demand | Unknown] = {}
     for position, workload in enumerate(workloads):
         amounts = {name: profile for name, one in measured.items() if (profile := one.profiles[position]) is not None}
@@ -108,8 +116,8 @@ def _unmeasured(
     if "cpu_milli" in limits:
         amounts["cpu_milli"] = np.array([max(math.ceil(highest / shares), min(seen_milli, highest))])
     for name, amount in peak.items():
-        scaled = amount * rating if name == "cpu_milli" else float(amount)
-        amounts[name] = sized(np.array([scaled]), name, policy)
+        scale = rating if name == "cpu_milli" else 1.0
+        amounts[name] = sized(np.array([amount * scale]), name, policy, limits.get(name, np.inf) * scale)
     cpu = int(amounts["cpu_milli"].max())
     source = "summary" if "cpu_milli" in peak else "limit"
     return Demand(workload.name, amounts, 0.0, 0.0, max(highest, cpu), float(cpu), source=source)
@@ -205,13 +213,21 @@ def _limits(part: Part, fleet: Fleet, dimension: str) -> NDArray[np.float64]:
     return np.asarray(np.array(limits, dtype=np.float64) * scale)
 
 
-def sized(profile: NDArray[np.float64], dimension: str, policy: SizingPolicy) -> NDArray[np.int64]:
-    """A profile with what counts of each hour, its margin and its floor, rounded up; shape (slots,)."""
+def sized(profile: NDArray[np.float64], dimension: str, policy: SizingPolicy, limit: float) -> NDArray[np.int64]:
+    """A profile with its margin, what counts of each hour, and its floor, rounded up; shape (slots,)."""
+    profile = with_margin(profile, rule_of(dimension, policy)[1], limit)
     if policy.counted_permille and dimension != "memory_bytes":
         # Hours of the week count differently, so there is an amount for each of them.
         profile = np.tile(profile, 168 // len(profile)) * np.array(policy.counted_permille) / 1000
-    margin = rule_of(dimension, policy)[1]
-    return np.maximum(rounded_up(profile * (1000 + margin) / 1000), policy.floor.get(dimension)).astype(np.int64)
+    return np.maximum(rounded_up(profile), policy.floor.get(dimension)).astype(np.int64)
+
+
+def with_margin(amounts: NDArray[np.float64], permille: int, limit: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Amounts and a margin, which is cut at the limit: a machine of two cores never takes 2.2.
+
+    What was measured above a limit, which has changed since or is not enforced, stays as measured.
+    """
+    return np.asarray(np.minimum(amounts * (1000 + permille) / 1000, np.maximum(amounts, limit)))
 
 
 def rounded_up(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -219,30 +235,39 @@ def rounded_up(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.ceil(amounts - amounts * 1e-12 - 1e-9))
 
 
-def _size(part: Part, fleet: Fleet, dimension: str, length_s: NDArray[np.int64], policy: SizingPolicy) -> _Measured:
+def _size(
+    part: Part,
+    fleet: Fleet,
+    dimension: str,
+    length_s: NDArray[np.int64],
+    policy: SizingPolicy,
+    harm: Mapping[str, Harm],
+) -> _Measured:
     samples = samples_of(part, fleet, dimension, length_s, policy)
+    # A limit that hurt is to be raised, and so bounds nothing.
+    hurt = [name in harm and harm[name].of(dimension) for name in (fleet.workloads[at].name for at in part.positions)]
+    limit = np.where(hurt, np.inf, samples.limit)
     predicted = predict(samples, predictors_of(dimension, policy))
     profiles = [
-        None if np.isnan(row[0]) else sized(row[:slots], dimension, policy)
-        for row, slots in zip(predicted, samples.slots, strict=True)
+        None if np.isnan(row[0]) else sized(row[:slots], dimension, policy, most)
+        for row, slots, most in zip(predicted, samples.slots, limit.tolist(), strict=True)
     ]
     amounts = part.amounts[dimension]
     number = np.bincount(amounts.workload, minlength=len(profiles))
     mean = _reduced(np.add, amounts, len(profiles)) / np.maximum(number, 1)
-    return _Measured(profiles, mean, _highest(part, dimension, policy))
+    return _Measured(profiles, mean, _highest(part, dimension, policy, limit))
 
 
 def highest_of(part: Part, dimension: str, policy: SizingPolicy) -> int:
     """The most ever measured of the one workload of a part, with margin, peaks within intervals included."""
-    return int(_highest(part, dimension, policy)[0])
+    return int(_highest(part, dimension, policy, np.array([np.inf]))[0])
 
 
-def _highest(part: Part, dimension: str, policy: SizingPolicy) -> NDArray[np.int64]:
-    """The same of each workload of a part, shape (workloads of the part,)."""
+def _highest(part: Part, dimension: str, policy: SizingPolicy, limit: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The same of each workload of a part, the margin cut at its limit; both of shape (workloads of the part,)."""
     series = [part.amounts[dimension], *([part.peaks[dimension]] if dimension in part.peaks else [])]
     highest = np.max([_reduced(np.maximum, one, len(part.positions)) for one in series], axis=0)
-    margin = rule_of(dimension, policy)[1]
-    return np.asarray(np.ceil(highest * (1000 + margin) / 1000), dtype=np.int64)
+    return np.asarray(np.ceil(with_margin(highest, rule_of(dimension, policy)[1], limit)), dtype=np.int64)
 
 
 def _reduced(how: np.ufunc, amounts: Amounts, workloads: int) -> NDArray[np.float64]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from consolidate.model.fleet import Isolation
 from consolidate.model.resources import Resources
 
+ESSENTIAL = ("cpu_milli", "memory_bytes")
+"""Without these a workload's demand is unknown."""
 SLOT_COUNTS = (1, 24, 168)
 """Profiles are flat, by hour of the day or by hour of the week (0 = Monday 00:00 UTC)."""
 

@@ -42,7 +42,7 @@ BY_HOUR = (
 LEVELS = (0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.0)
 """Shares of host-intervals at which the recipes are compared."""
 STOCK = "percentiles"
-CURVE = ("trace", "hosts of", "recipe", "setting", "hosts", "lacking %", "of CPU %", "of memory %")
+CURVE = ("trace", "hosts of", "recipe", "setting", "hosts", "lacking %", "of CPU %", "of memory %", "repairs")
 COMPARED = ("trace", "hosts of", "lacking at most %", "recipe", "hosts", "setting", "lacking %", "saved %")
 
 
@@ -90,6 +90,8 @@ class Point:
     lacking: float
     """Share of the host-intervals in which a host lacked something."""
     by_resource: Mapping[str, float]
+    repairs: int
+    """Rounds, of all splits together."""
 
 
 def pooled(recipe: str, judged: Sequence[Judged]) -> Point | None:
@@ -104,7 +106,7 @@ def pooled(recipe: str, judged: Sequence[Judged]) -> Point | None:
     names = sorted({name for one in judged for name in one.lacking})
     by_resource = {name: mean([one.lacking.get(name, 0.0) for one in judged]) for name in names}
     lacking = mean([one.violation_rate for one in judged])
-    return Point(recipe, judged[0].name, int(hosts.sum()), lacking, by_resource)
+    return Point(recipe, judged[0].name, int(hosts.sum()), lacking, by_resource, sum(one.repairs for one in judged))
 
 
 def fewest(points: Sequence[Point], lacking: float) -> Point | None:
@@ -129,7 +131,16 @@ def curve_rows(trace: str, shape: str, points: Sequence[Point]) -> Iterator[tupl
     """Every point."""
     for one in points:
         resources = (_percent(one.by_resource.get(name, 0.0)) for name in ("cpu_milli", "memory_bytes"))
-        yield (trace, shape, one.recipe, one.setting, str(one.hosts), _percent(one.lacking), *resources)
+        yield (
+            trace,
+            shape,
+            one.recipe,
+            one.setting,
+            str(one.hosts),
+            _percent(one.lacking),
+            *resources,
+            str(one.repairs),
+        )
 
 
 def compared_rows(trace: str, shape: str, points: Sequence[Point]) -> Iterator[tuple[str, ...]]:

@@ -48,6 +48,9 @@ def test_a_month_of_bitbrains(tmp_path: Path, data: Path) -> None:
     unpack(data / "bitbrains/rnd-2013-8-vm001-150.tar.xz", tmp_path / "trace")
     imported, plan = planned(tmp_path, "bitbrains", tmp_path / "trace", BITBRAINS_HOSTS)
     assert imported["samples"] == 7_594_404
+    [note] = imported["notes"]
+    assert note.startswith("52,902 of 1,318,636 rows left out: no CPU was provisioned then to vm-122, vm-123")
+    assert note in " ".join(plan["basis"])
     assert len(plan["moves"]) == 150
     proof = plan["proof"]
     assert proof["lower_bound"] <= proof["cost"] == plan["after"]["hosts"] < 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ from consolidate.demand import History, estimate, in_memory
 from consolidate.demand.history import SOURCES
 from consolidate.demand.rates import Amounts
 from consolidate.errors import InputError
+from consolidate.model.demand import Demand
+from consolidate.model.fleet import Fleet
 from consolidate.model.policy import Policy, SizingPolicy
-from consolidate.risk import hosts_over, solve_within_risk, told
+from consolidate.risk import ANEW, hosts_over, solve_within_risk, told
 from consolidate.solve import Effort
+from consolidate.solve.evaluate import evaluate
 from tests.support.fleets import GIB, fleet, host, workload
 
 MONDAY_S = 1_780_272_000
@@ -98,3 +102,70 @@ def test_a_host_over_its_risk_is_repaired_and_not_reported_away() -> None:
     assert not hosts_over(repaired.replay, 0.02)
     assert repaired.result.hosts_used > loose.result.hosts_used
     assert f"after {repaired.repairs} rounds of repair" in told(repaired)
+
+
+def together(hosts: int) -> tuple[History, Fleet]:
+    """Eight workloads that all take a core in the same 3 % of the time, and a tenth otherwise."""
+    at_s = MONDAY_S + 300 * np.arange(2 * 288)
+    load = np.where(np.arange(len(at_s)) % 33 == 0, 1000.0, 100.0)
+    owner, times = np.repeat(np.arange(len(NAMES)), len(at_s)), np.tile(at_s, len(NAMES))
+    nothing = Amounts(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    amounts = {
+        "cpu_milli": Amounts(owner, times, np.tile(load, len(NAMES))),
+        "memory_bytes": Amounts(owner, times, np.full(len(owner), 1e6)),
+    }
+    case = fleet(
+        [host(f"h{index}", cpu=2000, memory=GIB) for index in range(hosts)], [workload(name, "h0") for name in NAMES]
+    )
+    return in_memory(dict.fromkeys(SOURCES, nothing) | amounts, len(NAMES)), case
+
+
+def by_chance() -> tuple[History, Fleet]:
+    """Two dozen workloads with bursts of their own, which meet in whatever way they are packed."""
+    random, at_s = np.random.default_rng(1), MONDAY_S + 300 * np.arange(2 * 288)
+    names = [f"w{index}" for index in range(24)]
+    loads = [
+        np.where(random.random(len(at_s)) < 0.06, random.uniform(300, 1500), 100 * random.uniform(0.8, 1.2, len(at_s)))
+        for _ in names
+    ]
+    owner, times = np.repeat(np.arange(len(names)), len(at_s)), np.tile(at_s, len(names))
+    nothing = Amounts(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    amounts = {
+        "cpu_milli": Amounts(owner, times, np.concatenate(loads)),
+        "memory_bytes": Amounts(owner, times, np.full(len(owner), 1e6)),
+    }
+    hosts = [host(f"h{index}", cpu=2000, memory=GIB) for index in range(len(names))]
+    case = fleet(hosts, [workload(name, f"h{index}") for index, name in enumerate(names)])
+    return in_memory(dict.fromkeys(SOURCES, nothing) | amounts, len(names)), case
+
+
+DARING = Policy(SizingPolicy(cpu_quantile=0.9, cpu_margin_permille=0, time_aligned=False, risk=0.01))
+
+
+def test_a_host_is_raised_by_its_own_excess_and_so_in_one_round() -> None:
+    measured, case = together(hosts=8)
+    sizes = estimate(measured, case, DARING.sizing, {})
+    checked = solve_within_risk(measured, case, sizes, DARING, 0, Effort(), lambda what, cost: None)
+    assert (checked.repairs, checked.result.hosts_used, checked.over) == (1, 4, {})
+    assert {one.peak.get("cpu_milli") for one in checked.demands.values() if isinstance(one, Demand)} == {1000}
+
+
+def test_repairs_come_to_an_end_where_every_packing_brings_others_together() -> None:
+    measured, case = by_chance()
+    policy = Policy(replace(DARING.sizing, risk=0.001))
+    sizes = estimate(measured, case, policy.sizing, {})
+    checked = solve_within_risk(measured, case, sizes, policy, 0, Effort(), lambda what, cost: None)
+    assert (checked.repairs > ANEW, checked.over) == (True, {})
+    result = checked.result
+    assert result.score == evaluate(case, checked.demands, result.placement, policy.objective), "no tie is a rule"
+    assert result.score.feasible
+    assert result.bound.cost <= result.score.cost
+
+
+def test_a_repair_for_which_there_are_no_hosts_is_taken_back_and_told() -> None:
+    measured, case = together(hosts=1)
+    sizes = estimate(measured, case, DARING.sizing, {})
+    checked = solve_within_risk(measured, case, sizes, DARING, 0, Effort(), lambda what, cost: None)
+    assert (checked.repairs, checked.over) == (0, {"h0": {"cpu_milli": 4.0}})
+    assert checked.demands is sizes
+    assert "Over the policy's risk, for all repairs: 1 of the hosts in use." in told(checked)

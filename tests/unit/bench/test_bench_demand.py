@@ -27,11 +27,11 @@ def test_splits_are_pooled_by_hosts() -> None:
 
 
 def test_nothing_is_saved_at_a_higher_risk() -> None:
-    stock = [Point(STOCK, "0.9", 20, 0.01, {}), Point(STOCK, "1", 40, 0.0, {})]
+    stock = [Point(STOCK, "0.9", 20, 0.01, {}, 0), Point(STOCK, "1", 40, 0.0, {}, 0)]
     ours = [
-        Point("by hour", "a", 15, 0.02, {}),
-        Point("by hour", "b", 18, 0.01, {}),
-        Point("by hour", "c", 19, 0.0, {}),
+        Point("by hour", "a", 15, 0.02, {}, 2),
+        Point("by hour", "b", 18, 0.01, {}, 2),
+        Point("by hour", "c", 19, 0.0, {}, 2),
     ]
     assert fewest(ours, 0.01) == ours[1]
     assert fewest(ours[:1], 0.01) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.importers import IMPORTERS
-from collectors.records import METRICS, Series, TraceError, WorkloadRecord
+from collectors.records import METRICS, NoteRecord, Record, Series, TraceError, WorkloadRecord
 from collectors.traces import bitbrains, planetlab
 
 DATA = Path(os.environ.get("CONSOLIDATE_DATA", Path(__file__).parents[3] / "../shared/data"))
@@ -35,7 +35,7 @@ def write(folder: Path, name: str, text: str | bytes) -> Path:
     return path
 
 
-def series(found: list[Series | WorkloadRecord]) -> dict[tuple[str | None, str], Series]:
+def series(found: Sequence[Record]) -> dict[tuple[str | None, str], Series]:
     return {(one.workload, one.metric): one for one in found if isinstance(one, Series)}
 
 
@@ -58,8 +58,16 @@ def test_a_bitbrains_file_is_a_vm_with_its_size_and_six_series(tmp_path: Path) -
 
 def test_while_a_vm_is_switched_off_its_figures_are_absent_and_not_zero(tmp_path: Path) -> None:
     write(tmp_path, "1.csv", HEADER + row() + row(AT_S + 300, cores=0, mhz=0, used_mhz=0) + row(AT_S + 600, mhz=0))
-    found = series(list(bitbrains.read(tmp_path)))
-    assert [one.at_s.tolist() for one in found.values()] == [[AT_S]] * 6
+    write(tmp_path, "2.csv", HEADER + row())
+    found = list(bitbrains.read(tmp_path))
+    assert [one.at_s.tolist() for one in series(found).values()] == [[AT_S]] * 12
+    told = "2 of 4 rows left out: no CPU was provisioned then to vm-1"
+    assert [one for one in found if isinstance(one, NoteRecord)] == [NoteRecord("bitbrains", told)]
+
+
+def test_a_bitbrains_folder_of_which_nothing_is_left_out_says_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "1.csv", HEADER + row())
+    assert not [one for one in bitbrains.read(tmp_path) if isinstance(one, NoteRecord)]
 
 
 def test_rows_of_the_same_second_are_kept_as_measured(tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ def test_what_a_limit_says_nothing_of_is_named() -> None:
 def test_a_size_above_the_limit_is_named() -> None:
     tight = Resources({"cpu_milli": 100, "memory_bytes": 8 * GIB})
     text = told(workload("w", "h", limits=tight), 300)
-    assert "its limit 0.200 cores is less" in text
-    assert text.count("its limit") == 1
+    assert "cut at the limit of 0.100 cores (× 2 as its cores are rated: 0.200 cores), but not below" in text
+    assert text.count("at the limit") == 1
 
 
 def test_a_container_has_its_whole_limit_and_nothing_is_said_of_sharing() -> None:
@@ -102,4 +102,4 @@ def test_the_greatest_use_is_followed_through_its_margin() -> None:
 
 def test_what_a_plan_adds_is_said_at_the_end() -> None:
     text = told(workload("w", "h"), 300)
-    assert text.endswith("and a tenth of the amount for each time that host was found over the policy's risk.")
+    assert text.endswith("and a tenth or more of the amount for each time that host was found over the policy's risk.")

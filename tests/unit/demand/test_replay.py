@@ -83,7 +83,7 @@ def test_no_violation_at_all_is_not_certainty() -> None:
     calm = Replay(("a", "b"), ("cpu_milli",), 0, 300, np.zeros((2, 1, 288 * 14)))
     low, high = calm.interval(seed=0)
     assert low == 0
-    assert high == pytest.approx(3 / 4 / (7 * 288)), "three of four host-weeks, of one interval each"
+    assert high == pytest.approx(3 / (2 * 14 * 288)), "three of so many days, of one interval of one of two hosts each"
 
 
 def test_a_host_that_is_crowded_day_after_day_says_less_than_days_of_many_hosts() -> None:

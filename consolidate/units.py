@@ -82,7 +82,7 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def format_bytes(amount: int, decimals: int | None = None) -> str:
+def format_bytes(amount: float, decimals: int | None = None) -> str:
     """Three significant digits, or so many decimals, and a binary unit: ``13.6 GiB``."""
     value = float(amount)
     units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]

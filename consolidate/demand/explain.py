@@ -25,7 +25,7 @@ from consolidate.model.demand import Demand, Demands, Unknown
 from consolidate.model.dimensions import SOURCES
 from consolidate.model.fleet import Fleet, Workload
 from consolidate.model.policy import Predictor, SizingPolicy
-from consolidate.units import format_amount, format_slot
+from consolidate.units import count, format_amount, format_slot
 
 WIDTH_SHOWN = 80
 _IN_A_PLAN = (
@@ -233,7 +233,7 @@ def _quiet(step: _Step, part: Part) -> Iterator[str]:
 def _slots(step: _Step, width: int) -> str:
     """How finely time is told apart, and why."""
     if step.dimension == "memory_bytes" and not step.policy.memory_time_aligned:
-        return "one for all hours: what is full stays full"
+        return "one for all hours, as what it holds stays, whatever the hour"
     if width == 1:
         return f"one for all hours: {_why_flat(step)}"
     return f"{width}, one for each hour of the {'week' if width == 168 else 'day'} in {step.policy.time_zone}"
@@ -288,9 +288,15 @@ def _range(dimension: str, slots: NDArray[np.int64], busiest: int, floor: int) -
         return ""
     quiet = int(slots.argmin())
     highest = busiest if slots[busiest] == slots.max() else int(slots.argmax())
-    most, least = format_slot(highest, len(slots)), format_slot(quiet, len(slots))
     why = ", the floor" if 0 < int(slots[quiet]) == floor else ""
-    return f" at {most}; least {brief(dimension, int(slots[quiet]))} at {least}{why}"
+    least = brief(dimension, int(slots[quiet]))
+    return f" at {_alike(slots, highest)}; least {least} at {_alike(slots, quiet)}{why}"
+
+
+def _alike(slots: NDArray[np.int64], slot: int) -> str:
+    """A slot, and how many others have the same."""
+    others = int((slots == slots[slot]).sum()) - 1
+    return format_slot(slot, len(slots)) + (f" and {count(others, 'other hour')}" if others else "")
 
 
 def _date(at_s: np.int64) -> datetime.datetime:

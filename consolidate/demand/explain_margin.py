@@ -30,12 +30,18 @@ def margin_steps(
     [whole] = with_margin(np.array([base]), margin, math.inf).tolist()
     yield f"    {f'and {margin / 10:g} % margin':15} {full(dimension, whole)}"
     if whole <= most:
+        if most < math.inf:
+            yield f"    which is within the limit of {full(dimension, limit)}{_rated(dimension, limit, rating)}"
         return
-    rated = "" if rating == 1.0 else f" (× {rating:g} as its cores are rated: {full(dimension, most)})"
-    at = f"at the limit of {full(dimension, limit)}{rated}"
+    at = f"at the limit of {full(dimension, limit)}{_rated(dimension, limit, rating)}"
     if hurt:
         yield f"    not cut         {at}, since that hurt it"
     elif base <= most:
         yield f"    cut             {at}: {full(dimension, most)}"
     else:
-        yield f"    cut             {at}, but not below what was measured: {full(dimension, base)}"
+        yield f"    cut             {at}, but not below what the margin is added to: {full(dimension, base)}"
+
+
+def _rated(dimension: str, limit: float, rating: float) -> str:
+    """What a limit is in reference cores, where its own are others."""
+    return "" if rating == 1.0 else f" (× {rating:g} as its cores are rated: {full(dimension, limit * rating)})"

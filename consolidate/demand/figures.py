@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consolidate.units import format_amount
+from consolidate.units import format_bytes
 
 _KIB = 1024
 _UNITS = {"disk_iops": "IO/s"}
@@ -16,7 +16,7 @@ def brief(dimension: str, amount: float) -> str:
         return f"{_decimals(amount, 3)} {_UNITS.get(dimension, dimension)}"
     if amount < _KIB:
         return f"{_decimals(amount, 3)} B{_per_s(dimension)}"
-    return format_amount(dimension, round(amount), decimals=3)
+    return f"{format_bytes(amount, 3)}{_per_s(dimension)}"
 
 
 def full(dimension: str, amount: float) -> str:

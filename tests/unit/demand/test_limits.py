@@ -64,7 +64,7 @@ def test_what_was_measured_above_a_limit_stays_as_measured() -> None:
     demand, told = sized(limits={"cpu_milli": 1500})
     assert demand.amounts["cpu_milli"].tolist() == [1900 if hour % 24 == 9 else 1100 for hour in range(168)]
     assert demand.highest_cpu_milli == 1900
-    assert "cut at the limit of 1.500 cores, but not below what was measured: 1.900 cores reserved 1.900" in told
+    assert "cut at the limit of 1.500 cores, but not below what the margin is added to: 1.900 cores" in told
 
 
 def test_a_limit_is_in_cores_of_the_workloads_own_host() -> None:

@@ -137,7 +137,7 @@ def test_every_setting_shows_in_the_explanation_and_every_line_fits() -> None:
     assert "body-and-tail   body 0.500 cores (90% of all), left here: 0.700 cores" in text
     assert "the largest     0.700 cores\n" in text
     assert "and 10 % margin 0.770 cores" in text
-    assert "cut             at the limit of 0.450 cores, but not below what was" in text
+    assert "cut             at the limit of 0.450 cores, but not below what the" in text
     assert "that counts     100 % of it at Mon 10:00: 0.700 cores" in text
     assert "reserved        0.700 cores at Mon 10:00; least 0.150 cores at Mon 00:00" in text
     assert "page cache      2.0 GiB at most, not counted: it is given back" in text

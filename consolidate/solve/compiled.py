@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import njit
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+
+def _sources() -> str:
+    """Digest of all files that have kernels."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
+        text = path.read_bytes()
+        if b"solve.compiled import" in text:
+            digest.update(text)
+    return digest.hexdigest()
+
+
+_SOURCES = _sources()
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -28,5 +43,10 @@ def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def _compile(function: Callable[_P, _R], **options: bool) -> Callable[_P, _R]:
     compile_it: Any = njit(cache=True, nogil=True, _nrt=False, **options)  # type: ignore[call-overload]
-    compiled: Callable[_P, _R] = compile_it(function)
-    return compiled
+    compiled: Any = compile_it(function)
+    # What is kept of earlier runs counts as outdated once its own file changes; but kernels have others copied into
+    # them, so it is outdated once any file with kernels changes. Numba has no public way to say so.
+    if hasattr(compiled, "_cache"):  # not where NUMBA_DISABLE_JIT is set
+        kept = compiled._cache._cache_file
+        kept._source_stamp = (kept._source_stamp, _SOURCES)
+    return cast("Callable[_P, _R]", compiled)

@@ -197,8 +197,9 @@ def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: in
 
 
 def styles(problem: Reassignment) -> tuple[Style, ...]:
-    """Styles of the workers, in turn."""
-    return STYLES_OF_SMALL if problem.items * problem.hosts <= SMALL else STYLES
+    """Styles of the workers, in turn; short coolings live from repacking, and so pay only where that is possible."""
+    small = problem.items * problem.hosts <= SMALL
+    return STYLES_OF_SMALL if small and may_be_repacked(problem) else STYLES
 
 
 def burst(problem: Reassignment) -> int:
@@ -215,5 +216,5 @@ def compile_search(problem: Reassignment, start: NDArray[np.int64]) -> None:
     state = new_state(problem, start)
     random = np.ones(1, dtype=np.uint64)
     anneal(problem, state, climate, 0, random, one_list(problem), new_scratch(problem))
-    if styles(problem) is STYLES_OF_SMALL and may_be_repacked(problem):
+    if styles(problem) is STYLES_OF_SMALL:
         repack_some(problem, state, new_desk(problem), random, 1, 0)

@@ -16,7 +16,7 @@ from consolidate.solve.reassign.anneal import anneal, new_scratch, try_exchange,
 from consolidate.solve.reassign.climate import Climate
 from consolidate.solve.reassign.delta import BARRED, host_change, may_ever_run, move_change, take
 from consolidate.solve.reassign.score import score
-from consolidate.solve.reassign.search import STYLES, STYLES_OF_SMALL, Style, search
+from consolidate.solve.reassign.search import STYLES, STYLES_OF_PLAIN, STYLES_OF_SMALL, Style, search
 from consolidate.solve.reassign.state import State, by_host, new_state, one_list
 from tests.property.test_reassign_score import Case, cases, members_of, parts
 
@@ -181,7 +181,7 @@ def counting(looks: int) -> Callable[[], float]:
     return lambda: min(next(calls) / looks, 1.0)
 
 
-@given(cases(), st.integers(0, 2**32), st.sampled_from([*STYLES, *STYLES_OF_SMALL]))
+@given(cases(), st.integers(0, 2**32), st.sampled_from([*STYLES, *STYLES_OF_PLAIN, *STYLES_OF_SMALL]))
 @settings(max_examples=20)
 def test_a_search_repeats_itself_and_is_never_worse_than_its_start(case: Case, seed: int, style: Style) -> None:
     def run() -> tuple[int, NDArray[np.int64], list[int]]:

@@ -40,7 +40,7 @@ def host_change(
     load = state.load[host]
     delta, overload = np.int64(0), np.int64(0)
     nothing = len(problem.home) - 1
-    if not problem.soft:
+    if problem.plain:
         overload = _overload(problem, state, force[host], host, (plus, minus))
     else:
         delta, overload = _soft_and_overload(problem, state, force[host], host, (leaving, coming), (plus, minus))
@@ -75,7 +75,7 @@ def _overload(
     if state.overfull[host] == 0:
         signs = np.int64(0)
         for cell in range(cells):  # the sign of any that is negative
-            signs |= np.int64(room[cell]) - plus[cell] + minus[cell]
+            signs |= room[cell] - plus[cell] + minus[cell]
         if signs >= 0:
             return overload
     for cell in range(cells):

@@ -78,8 +78,8 @@ class Reassignment(NamedTuple):
     """(D,): cost of one unit of load over the soft capacity."""
     soft_capacity: NDArray[np.int64]
     """(H, D)"""
-    soft: bool
-    """Whether any load over a soft capacity costs, or anything is transient."""
+    plain: bool
+    """Whether no load over a soft capacity costs and nothing is transient."""
     balance: NDArray[np.int64]
     """(B, 4): cells a and b, target, weight: weight · max(0, target · free[a] - free[b]) on every host."""
     curve_cells: int
@@ -211,7 +211,7 @@ def reassignment(hosts: Hosts, items: Items, costs: Costs) -> Reassignment:
         needed_by=_reversed(grouping.needs or [()] * groups),
         opening=zero if costs.opening is None else costs.opening.astype(np.int64),
         soft_weight=soft_weight.astype(np.int64),
-        soft=bool(soft_weight.any() or transient.any()),
+        plain=not (soft_weight.any() or transient.any()),
         soft_capacity=(hosts.capacity if costs.soft_capacity is None else costs.soft_capacity).astype(np.int64),
         balance=np.array(costs.balance, dtype=np.int64).reshape(-1, 4),
         curve_cells=costs.curve_cells,

@@ -40,7 +40,7 @@ def _rows(problem: Reassignment, hosts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _load(problem: Reassignment, host_of: NDArray[np.int64]) -> NDArray[np.int64]:
-    load = np.zeros(problem.capacity.shape, dtype=np.int64)
+    load = np.zeros_like(problem.capacity)
     np.add.at(load, host_of, _rows(problem, host_of))
     return load
 

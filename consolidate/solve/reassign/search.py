@@ -66,11 +66,11 @@ STYLES = (
     Style(10.0, (Sweep(0.0, 0.85, 1.0, 1e-3), *_LAST)),
 )
 """Styles of the workers, in turn: one cooling as slow as can be, and a short second one."""
-STYLES_WITHOUT_SOFT = (
+STYLES_OF_PLAIN = (
     Style(1.0, (Sweep(0.0, 0.85, 1.0, 1e-3, wall=0.95), *_LAST)),
     Style(3.0, (Sweep(0.0, 0.85, 1.0, 1e-3, wall=0.95), *_LAST)),
 )
-"""Where no soft load costs, but hosts do for being on: an item's weight has a host's cost in it, so less heat does."""
+"""Where no soft load costs but hosts do for being on: an item's weight has a host's cost in it, so less heat does."""
 _REHEATS = (0.3, 0.1, 0.1, 0.3, 0.1, 0.03)
 _COLD, _COOLED = 0.03, 0.5
 """Shares of the budget of a small problem when the cold sweep ends, and when the coolings from the start do."""
@@ -203,8 +203,8 @@ def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: in
 
 def styles(problem: Reassignment) -> tuple[Style, ...]:
     """Styles of the workers, in turn; short coolings live from repacking, and so pay only where that is possible."""
-    if not problem.soft:
-        return STYLES_WITHOUT_SOFT
+    if problem.plain:
+        return STYLES_OF_PLAIN
     small = problem.items * problem.hosts <= SMALL
     return STYLES_OF_SMALL if small and may_be_repacked(problem) else STYLES
 

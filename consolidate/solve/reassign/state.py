@@ -82,7 +82,7 @@ def new_state(problem: Reassignment, host_of: NDArray[np.int64]) -> State:
     sizes = np.bincount(problem.groups.value, minlength=max(groups, 1))
     state = State(
         host_of=np.full(problem.items + 1, -1, dtype=np.int64),
-        load=np.zeros((hosts, cells), dtype=problem.demand.dtype),
+        load=np.zeros((hosts, cells), dtype=np.int64),
         room=problem.capacity.copy(),
         overfull=np.zeros(hosts, dtype=np.int64),
         occupancy=np.zeros(hosts, dtype=np.int64),
@@ -109,7 +109,7 @@ def curve_penalty(
     load, curve, penalty = state.load[host], problem.curve[problem.kind[host]], np.int64(0)
     shift, last = problem.curve_shift[problem.kind[host]], len(curve) - 2
     for cell in range(problem.curve_cells):  # without a branch, so that it compiles to vector instructions
-        then = np.int64(load[cell]) + plus[cell] - minus[cell]
+        then = load[cell] + plus[cell] - minus[cell]
         knot = np.uint64(min(max(then >> shift, 0), last))  # unsigned: no index counts from the end
         below = curve[knot]
         penalty += below + (((curve[knot + np.uint64(1)] - below) * (then - (np.int64(knot) << shift))) >> shift)

@@ -42,6 +42,7 @@ def climates(draw: st.DrawFn, case: Case, force: st.SearchStrategy[int]) -> Clim
         price,
         draw(arrays(np.int64, shape, elements=force)),
         draw(st.sampled_from([0.0, 0.3, 1.0])),
+        draw(st.sampled_from([0.0, 0.3, 1.0])),
     )
 
 
@@ -128,7 +129,7 @@ def test_a_delta_is_the_difference_of_what_a_host_costs_before_and_after(case: C
 @settings(max_examples=400)
 def test_a_cold_step_is_taken_where_it_loses_nothing_and_only_there(case: Case, data: st.DataObject) -> None:
     """Judging ends early where a step is lost for certain; none that gains may be lost to that."""
-    climate = data.draw(climates(case, st.integers(0, 50)))._replace(ejection=0.0)
+    climate = data.draw(climates(case, st.integers(0, 50)))._replace(ejection=0.0, relocation=0.0)
     state, scratch = new_state(case.problem, case.start), new_scratch(case.problem)
     random = np.array([seeded(data.draw(st.integers(0, 2**32)))], dtype=np.uint64)
     hot, cold = climate._replace(temperature=1000.0), climate._replace(temperature=1e-9)

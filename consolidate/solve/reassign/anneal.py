@@ -1,4 +1,4 @@
-"""Simulated annealing over shifts, swaps, chains and ejections: one sweep from hot to cold.
+"""Simulated annealing over shifts, swaps, chains, ejections and relocations: one sweep from hot to cold.
 
 Two constraints of the problem make its landscape rugged, and both are made smooth while it is hot.
 
@@ -24,6 +24,7 @@ from consolidate.solve.reassign.climate import MOST_FORCE, Climate, patience, to
 from consolidate.solve.reassign.delta import crowded, host_change, may_ever_run, move_change, take
 from consolidate.solve.reassign.eject import new_trail, try_ejection
 from consolidate.solve.reassign.problem import Reassignment
+from consolidate.solve.reassign.relocate import try_relocation
 from consolidate.solve.reassign.state import Roster, State
 
 _SHIFT, _SWAP = 0.3, 0.3
@@ -40,7 +41,7 @@ class Scratch(NamedTuple):
     """Room to work in."""
 
     trail: NDArray[np.int64]
-    """Items that an ejection moves."""
+    """Items that a step of many moves."""
     relief: NDArray[np.int64]
     """(I, 2): change of its host's cost and overload if an item left, where it was last worked out."""
     known: NDArray[np.int64]
@@ -202,13 +203,17 @@ def anneal(
     total = np.int64(0)
     scratch.known[:] = -1  # in another climate
     for _ in range(steps):
-        if unit(random) < climate.ejection:
+        kind = unit(random)
+        if kind < climate.ejection:
             item = _large(problem, random)
             target = _destination(problem, item, 0.0, random)
             total += try_ejection(problem, state, climate, (item, target), random, scratch.trail)
             continue
-        kind = unit(random)
         item = _any(roster, random)
+        if kind < climate.ejection + climate.relocation:
+            total += try_relocation(problem, state, climate, state.host_of[item], random, scratch.trail)
+            continue
+        kind = unit(random)
         if kind < _SHIFT:
             target = _destination(problem, item, _SHIFT_HOME, random)
             total += try_shift(problem, state, climate, (item, target), random, scratch)

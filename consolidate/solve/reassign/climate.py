@@ -25,6 +25,8 @@ class Climate(NamedTuple):
     """(H, D): cost of each unit of load over a capacity."""
     ejection: float
     """Chance that a step is an ejection."""
+    relocation: float = 0.0
+    """Chance that it is a relocation."""
 
 
 @inlined

@@ -18,13 +18,15 @@ from consolidate.solve.reassign.state import State
 
 _MOST_PUSHED = 16
 """Items that one ejection pushes out at most."""
+_MOST_ON_TRAIL = 64
+"""Items that any step moves at most."""
 _LOOKS = 100
 """Hosts that are looked at for each item that may be pushed out."""
 
 
 def new_trail() -> NDArray[np.int64]:
-    """Room for the items that an ejection moves."""
-    return np.zeros(_MOST_PUSHED, dtype=np.int64)
+    """Room for the items that a step moves, to undo it by."""
+    return np.zeros(_MOST_ON_TRAIL, dtype=np.int64)
 
 
 def ejection_work(problem: Reassignment) -> float:
@@ -47,7 +49,7 @@ def _loss(problem: Reassignment, state: State, climate: Climate, item: int, sour
 
 
 @inlined
-def _step(
+def shift_item(
     problem: Reassignment, state: State, climate: Climate, item: int, target: int
 ) -> tuple[bool, np.int64, np.int64]:
     """Move an item; whether its groups allow it, the change of cost, and the loss with overload and price."""
@@ -59,6 +61,13 @@ def _step(
         return False, np.int64(0), np.int64(0)
     delta += problem.group_move_weight * (state.most_moved[0] - before)
     return True, delta, delta + overload + relief + np.int64(toll(problem, climate, item, source, target))
+
+
+@inlined
+def turn_back(problem: Reassignment, state: State, trail: NDArray[np.int64], moved: int, source: int) -> None:
+    """Undo the steps of the first items of a trail, all of which were on one host."""
+    for index in range(moved - 1, -1, -1):
+        take(problem, state, trail[index], source, len(problem.home) - 1, -1)
 
 
 @inlined
@@ -100,7 +109,7 @@ def try_ejection(
     source, nothing = state.host_of[item], len(problem.home) - 1
     if source == target or _loss(problem, state, climate, item, source, target) >= BARRED:
         return np.int64(0)
-    done, delta, loss = _step(problem, state, climate, item, target)
+    done, delta, loss = shift_item(problem, state, climate, item, target)
     if not done:
         return np.int64(0)
     pushes = 0
@@ -108,14 +117,13 @@ def try_ejection(
         pushed, to = _best_push(problem, state, climate, target, item, random)
         if pushed == nothing:
             break
-        done, change, worse = _step(problem, state, climate, pushed, to)
+        done, change, worse = shift_item(problem, state, climate, pushed, to)
         if not done:
             break
         trail[pushes] = pushed
         delta, loss, pushes = delta + change, loss + worse, pushes + 1
     if loss <= patience(climate.temperature, random):
         return delta
-    for index in range(pushes - 1, -1, -1):
-        take(problem, state, trail[index], target, nothing, -1)
+    turn_back(problem, state, trail, pushes, target)
     take(problem, state, item, source, nothing, -1)
     return np.int64(0)

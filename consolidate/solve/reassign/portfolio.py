@@ -121,7 +121,8 @@ def cool_in_parts(
     """
     compile_search(problem, start)
     begin = time.monotonic()
-    host_of, random = start.copy(), np.random.default_rng(seed)
+    before = score(problem, start).cost
+    cost, host_of, random = before, start.copy(), np.random.default_rng(seed)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_hold, initargs=(problem,)) as pool:
         for number in range(_ROUNDS):
@@ -133,10 +134,10 @@ def cool_in_parts(
                 task = (mine, np.sort(hosts), at, (begin, until), int(random.integers(2**31)), (number + 1) / _ROUNDS)
                 waiting.append((mine, np.sort(hosts), pool.submit(_cool_part, *task)))
             for mine, hosts, answer in waiting:
-                host_of[mine] = hosts[answer.result()]
-            progress((number + 1) / _ROUNDS, score(problem, host_of).cost)
-    checked = score(problem, host_of)
-    return Answer(score(problem, start).cost, start) if checked.violations else Answer(checked.cost, host_of)
+                change, found = answer.result()
+                cost, host_of[mine] = cost + change, hosts[found]
+            progress((number + 1) / _ROUNDS, cost)
+    return Answer(before, start) if score(problem, host_of).violations else Answer(cost, host_of)
 
 
 _ROUNDS = 12
@@ -156,7 +157,7 @@ def _cool_part(
     span: tuple[float, float],
     seed: int,
     until: float,
-) -> NDArray[np.int64]:
+) -> tuple[int, NDArray[np.int64]]:
     part = restrict(_held[0], items, hosts)
     begin, end = span
 

@@ -123,6 +123,8 @@ class Weather:
     """Factors of the force on a capacity at each look, where it is exceeded and where not."""
     _EJECTION = 60.0
     """Chance of an ejection, times the cells that one looks at, so that all take a share of the time."""
+    _RELOCATION = 0.5
+    """Chance of a relocation where hosts cost differently for being on: most are judged by sums alone."""
     _HOLD = 0.85
     """Share of a sweep after which force does not wane."""
 
@@ -135,6 +137,7 @@ class Weather:
             cost - lower_bound(problem), 0
         )
         self.ejection = self._EJECTION / ejection_work(problem)
+        self.relocation = self._RELOCATION if problem.plain and np.ptp(problem.opening) else 0.0
         self.force = np.ones(problem.capacity.shape)
 
     def at(self, sweep: Sweep, done: float) -> Climate:
@@ -146,7 +149,7 @@ class Weather:
         price[-1] = price.max()
         low, high = self._FORCE
         force = self.force * (low * (high / low) ** done) if done < sweep.wall else np.full_like(self.force, MOST_FORCE)
-        return Climate(temperature, price, np.ceil(force * self.unit).astype(np.int64), self.ejection)
+        return Climate(temperature, price, np.ceil(force * self.unit).astype(np.int64), self.ejection, self.relocation)
 
     def press(self, problem: Reassignment, state: State, done: float) -> bool:
         """Let the forces follow the capacities that are exceeded; whether any is."""
@@ -184,21 +187,26 @@ def search(
     return best_cost, best
 
 
-def cool(problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, until: float) -> NDArray[np.int64]:
+def cool(
+    problem: Reassignment, start: NDArray[np.int64], clock: Clock, seed: int, until: float
+) -> tuple[int, NDArray[np.int64]]:
     """Anneal until so much of the budget is spent, with capacities as walls and without ejections.
 
-    For whoever cools a large problem in parts: what comes back is where the search stands, not the best it saw.
+    For whoever cools a large problem in parts: what comes back is where the search stands, not the best it saw, and
+    how the cost changed.
     """
     if not problem.items:
-        return start
+        return 0, start
     weather, roster, scratch = Weather(problem, start, 0, IN_PARTS), one_list(problem), new_scratch(problem)
     random = np.array([seeded(seed)], dtype=np.uint64)
-    state = new_state(problem, start)
+    state, change = new_state(problem, start), 0
     while (spent := clock()) < until:
         sweep = PARTS_SWEEPS[spent >= PARTS_SWEEPS[0].end]
-        climate = weather.at(sweep, (spent - sweep.start) / (sweep.end - sweep.start))._replace(ejection=0.0)
-        anneal(problem, state, climate, burst(problem), random, by_host(roster, state), scratch)
-    return state.host_of[:-1].copy()
+        climate = weather.at(sweep, (spent - sweep.start) / (sweep.end - sweep.start))._replace(
+            ejection=0.0, relocation=0.0
+        )
+        change += int(anneal(problem, state, climate, burst(problem), random, by_host(roster, state), scratch))
+    return change, state.host_of[:-1].copy()
 
 
 def styles(problem: Reassignment) -> tuple[Style, ...]:

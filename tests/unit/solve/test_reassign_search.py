@@ -48,6 +48,18 @@ def test_a_large_item_needs_all_that_is_in_its_way_pushed_out_at_once(ejection: 
     assert anneal(problem, state, cold, 500, random, by_host(one_list(problem), state), new_scratch(problem)) == -gain
 
 
+@pytest.mark.parametrize(("relocation", "gain"), [(0.0, 0), (0.5, 5)])
+def test_a_cheaper_host_is_opened_where_all_go_there_at_once(relocation: float, gain: int) -> None:
+    """Of hosts for 15, 10 and 3: the first to go to the second would pay 10, and the third is too small."""
+    costs = Costs(opening=np.array([15, 10, 3]))
+    problem = reassignment(Hosts(np.array([[3], [3], [2]])), Items(np.ones((3, 1)), np.full(3, -1)), costs)
+    cold = Climate(1e-9, np.zeros(4), np.full((3, 1), 100), 0.0, relocation)
+    random, start = np.array([seeded(1)], dtype=np.uint64), np.zeros(3, dtype=np.int64)
+    state = new_state(problem, start)
+    assert anneal(problem, state, cold, 500, random, one_list(problem), new_scratch(problem)) == -gain
+    assert state.host_of[:-1].tolist() == ([1, 1, 1] if gain else [0, 0, 0])
+
+
 def test_items_that_fill_a_host_are_placed_apart() -> None:
     assert sorted(construct(pair_on(2)).tolist()) == [0, 1]
 

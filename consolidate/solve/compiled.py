@@ -14,12 +14,10 @@ _R = TypeVar("_R")
 
 
 def _sources() -> str:
-    """Digest of all files that have kernels."""
+    """Digest of all files that kernels or their constants may come from."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
-        text = path.read_bytes()
-        if b"solve.compiled import" in text:
-            digest.update(text)
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -44,8 +42,8 @@ def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def _compile(function: Callable[_P, _R], **options: bool) -> Callable[_P, _R]:
     compile_it: Any = njit(cache=True, nogil=True, _nrt=False, **options)  # type: ignore[call-overload]
     compiled: Any = compile_it(function)
-    # What is kept of earlier runs counts as outdated once its own file changes; but kernels have others copied into
-    # them, so it is outdated once any file with kernels changes. Numba has no public way to say so.
+    # What is kept of earlier runs counts as outdated once its own file changes; but kernels have others and constants
+    # copied into them, so it is outdated once any of these files changes. Numba has no public way to say so.
     if hasattr(compiled, "_cache"):  # not where NUMBA_DISABLE_JIT is set
         kept = compiled._cache._cache_file
         kept._source_stamp = (kept._source_stamp, _SOURCES)

@@ -6,9 +6,9 @@ import enum
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from consolidate.solve.compiled import kernel
 from consolidate.solve.kernels import NONE, State, empty_state, fits, place, remove, rules_allow
 from consolidate.solve.presolve import alike_hosts, alike_items
 from consolidate.solve.problem import Arrays
@@ -80,7 +80,7 @@ def _previous_of_class(classes: NDArray[np.int64]) -> NDArray[np.int64]:
     return before
 
 
-@njit(cache=True)
+@kernel
 def _next_leaf(
     arrays: Arrays,
     state: State,

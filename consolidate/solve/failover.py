@@ -20,13 +20,14 @@ def unrecovered(rule: FailureReserve, needs: Needs, placement: Placement) -> Ite
 
     The rule's workloads are restarted largest first, each where it leaves the most room; so silence proves that
     every loss is survived. In an emergency the other rules are suspended, except what a kernel, a licence on
-    hardware or the capacity makes impossible. What could run on no other host of the fleet at all is left out.
+    hardware or the capacity makes impossible. Nothing restarts beside what is of unknown demand. What could run on no
+    other host of the fleet at all is left out.
     """
     fleet, powered = needs.fleet, placement.powered
     free = needs.free(placement)
     limits = np.maximum(needs.limits, 1).astype(np.float64)
     names = np.array([host.name for host in fleet.hosts])
-    on = np.isin(names, list(powered))
+    on = np.isin(names, list(powered)) & ~needs.closed
     offers: dict[tuple[object, ...], Mapping[Isolation, NDArray[np.bool_]]] = {}
     for lost, workloads in sorted(_by_host(rule, needs, placement).items()):
         others = names != lost

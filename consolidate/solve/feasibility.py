@@ -268,22 +268,29 @@ def _recovery(rule: FailureReserve, needs: Needs, placement: Placement, lost: st
             continue
         running = replace(workload, host=lost, isolation=assignment.isolation)
         choice = _elsewhere(needs, workload, running, index)
-        if choice:
+        if choice is not None:
             choices.append(choice)
     if len(choices) > _MOST_RESTARTS:
         return Verdict.UNKNOWN
     return _fit(needs.free(placement), sorted(choices, key=len), budget)
 
 
-def _elsewhere(needs: Needs, workload: Workload, running: Workload, lost: int) -> list[tuple[int, NDArray[np.int64]]]:
-    """(host, what is taken there) for every other host that can run a workload as what it is by then."""
+def _elsewhere(
+    needs: Needs, workload: Workload, running: Workload, lost: int
+) -> list[tuple[int, NDArray[np.int64]]] | None:
+    """(host, what is taken there) for every other host that can run a workload as what it is by then.
+
+    Hosts whose load is unknown are left out; None where no host of the fleet could.
+    """
+    able = False
     found = []
     for at, host in enumerate(needs.fleet.hosts):
         isolation = choose_isolation(needs.fleet, running, host) if at != lost else None
         need = needs.of(workload, isolation) if isolation is not None else None
-        if need is not None:
+        able = able or need is not None
+        if need is not None and not needs.closed[at]:
             found.append((at, need))
-    return found
+    return found if able else None
 
 
 def _fit(

@@ -21,6 +21,10 @@ from consolidate.solve.columns.fleet import Captives
 from consolidate.solve.loads import UNLIMITED
 from consolidate.solve.problem import Problem
 
+_GRAINS = (0.0, 2**-10, 2**-8, 2**-6, 2**-4, 2**-2)
+"""Shares of the largest room within which room counts as equal, one after another."""
+_MOST_WORK = 2_000_000
+"""Workloads times the square of pools of hosts: about what the linear program's columns and rows go with."""
 _START_SLOTS = 3
 _ROUNDS = 10
 _WORTHWHILE = 1e-3
@@ -28,6 +32,26 @@ _WORTHWHILE = 1e-3
 _NODES = 200
 _SHORT = 1e-6
 """Share of a host below which room is not missing."""
+
+
+def pooled(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pool of each host, shape (H,), and the room that a host of each has, shape (pools, R).
+
+    Hosts that take in the same and have equal room share one; where these are too many for a linear program, those of
+    nearly equal room, and each counts as the roomiest of them in every dimension. Measured hosts hardly ever have as
+    much memory to the byte.
+    """
+    room = problem.arrays.capacity
+    for grain in _GRAINS:
+        step = np.ceil(np.where(room < UNLIMITED, room, 0).max(axis=0, initial=1) * grain).clip(1).astype(np.int64)
+        key = np.concatenate([problem.family[:, None], -(-room // step)], axis=1)
+        pool = np.unique(key, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+        pools = int(pool.max()) + 1
+        if len(problem.items) * pools**2 <= _MOST_WORK:
+            break
+    roomiest = np.zeros((pools, room.shape[1]), dtype=np.int64)
+    np.maximum.at(roomiest, pool, room)
+    return pool, roomiest
 
 
 def fluid_cost(problem: Problem, captives: Sequence[Captives]) -> float:
@@ -73,11 +97,8 @@ class Relaxation:
     def __init__(self, problem: Problem, captives: Sequence[Captives]) -> None:
         arrays = problem.arrays
         self.arrays, self.captives = arrays, captives
-        self.kind_of = problem.kind
-        self.hosts, self.items = len(problem.hosts), len(problem.items)
-        self.kinds = int(problem.kind.max()) + 1
-        example = np.array([int(np.flatnonzero(problem.kind == kind)[0]) for kind in range(self.kinds)])
-        self.capacity = arrays.capacity[example]
+        self.kind_of, self.capacity = pooled(problem)
+        self.hosts, self.items, self.kinds = len(problem.hosts), len(problem.items), len(self.capacity)
         self.away = self._away(problem)
         at_home = np.flatnonzero(arrays.home >= 0)
         at_home = at_home[arrays.variant[at_home, arrays.home[at_home]] >= 0]
@@ -185,7 +206,7 @@ class Relaxation:
         """(item, kind, variant) for every item and kind of host that can take it in as a stranger."""
         arrays, found = self.arrays, []
         for kind in range(self.kinds):
-            members = np.flatnonzero(problem.kind == kind)
+            members = np.flatnonzero(self.kind_of == kind)
             # Where pins and bans tell hosts of a kind apart, what one of them takes in all of them do: a relaxation.
             # An item whose workloads have different homes has a variant for each: it may take the cheapest anywhere.
             elsewhere = arrays.home[:, None] != members[None, :]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from consolidate.solve.compiled import inlined, kernel
@@ -76,21 +75,10 @@ def empty_state(arrays: Arrays) -> State:
     )
 
 
-@njit(cache=True)
 def copy_state(source: State, target: State) -> None:
     """Overwrite one state with another."""
-    target.host_of[:] = source.host_of
-    target.load[:] = source.load
-    target.load_peak[:] = source.load_peak
-    target.load_peak_slot[:] = source.load_peak_slot
-    target.load_shape[:] = source.load_shape
-    target.occupancy[:] = source.occupancy
-    target.first[:] = source.first
-    target.after[:] = source.after
-    target.before[:] = source.before
-    target.on_host[:] = source.on_host
-    target.in_domain[:] = source.in_domain
-    target.spread[:] = source.spread
+    for theirs, mine in zip(source, target, strict=True):
+        mine[:] = theirs
 
 
 @inlined

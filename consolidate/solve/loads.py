@@ -28,6 +28,9 @@ class Needs:
         amounts = [[UNLIMITED if limit is None else limit for limit in row] for row in limits]
         self.limits = np.array(amounts, dtype=np.int64).reshape(len(fleet.hosts), len(self.dimensions))
         """What each host can give, shape (hosts, dimensions)."""
+        unknown = {workload.host for workload in fleet.workloads if not isinstance(demands[workload.name], Demand)}
+        self.closed = np.array([host.name in unknown for host in fleet.hosts], dtype=np.bool_)
+        """Hosts of workloads whose demand is unknown, shape (hosts,): nobody knows what room they have left."""
         self._known: dict[tuple[str, Isolation], NDArray[np.int64]] = {}
 
     def of(self, workload: Workload, isolation: Isolation) -> NDArray[np.int64] | None:

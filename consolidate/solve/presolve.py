@@ -161,6 +161,7 @@ def restrict(problem: Problem, component: Component) -> Problem:
         alone,
         tuple(problem.hosts[host] for host in component.hosts),
         np.unique(problem.kind[component.hosts], return_inverse=True)[1].astype(np.int64),
+        problem.family[component.hosts],
         tuple(problem.items[item] for item in component.items),
         tuple(problem.isolations[row] for row in used) if problem.isolations else (),
         problem.dimensions,

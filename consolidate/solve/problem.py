@@ -80,6 +80,8 @@ class Problem:
     hosts: tuple[str, ...]
     kind: NDArray[np.int64]
     """(H,): hosts of one kind are alike, pins and bans aside, to everything that does not run on them now."""
+    family: NDArray[np.int64]
+    """(H,): hosts of one family are of one kind but for the room they have and what they cost."""
     items: tuple[tuple[str, ...], ...]
     """Workloads of each item."""
     isolations: tuple[tuple[Isolation, ...], ...]
@@ -144,7 +146,7 @@ def compile_problem(needs: Needs, objective: Objective = Objective.HOSTS) -> Pro
     return Problem(
         arrays,
         tuple(host.name for host in fleet.hosts),
-        _kinds(fleet, capacity, arrays.cost, frozen),
+        *_kinds(fleet, capacity, arrays.cost, frozen),
         tuple(tuple(workload.name for workload in members) for members in items),
         isolations,
         needs.dimensions,
@@ -295,15 +297,20 @@ def _restrict(
     variant[closed[None, :] & (everywhere[None, :] != home[:, None])] = -1
 
 
-def _kinds(fleet: Fleet, capacity: NDArray[np.int64], cost: NDArray[np.int64], frozen: set[str]) -> NDArray[np.int64]:
-    seen: dict[tuple[object, ...], int] = {}
-    kinds = []
+def _kinds(
+    fleet: Fleet, capacity: NDArray[np.int64], cost: NDArray[np.int64], frozen: set[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The kind and the family of each host."""
+    kinds: dict[tuple[object, ...], int] = {}
+    families: dict[tuple[object, ...], int] = {}
+    of_host = []
     for index, host in enumerate(fleet.hosts):
         system = fleet.systems[host.os]
         offers = (system.family, system.containers, host.vendor, host.hypervisor, host.name in frozen)
-        key = (*offers, capacity[index].tobytes(), int(cost[index]))
-        kinds.append(seen.setdefault(key, len(seen)))
-    return np.array(kinds, dtype=np.int64)
+        kind = (*offers, capacity[index].tobytes(), int(cost[index]))
+        of_host.append((kinds.setdefault(kind, len(kinds)), families.setdefault(offers, len(families))))
+    kind_of, family_of = np.array(of_host, dtype=np.int64).reshape(-1, 2).T
+    return kind_of, family_of
 
 
 def _cheapest(variant: NDArray[np.int32], demand: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -102,16 +102,18 @@ class Try(NamedTuple):
 
 
 def first_to_fit(tries: Sequence[Try], walled: NDArray[np.bool_], steps: int, seed: int) -> Try | None:
-    """Squeeze several states at once; the first in order that fits counts, however long each takes."""
+    """Squeeze several states at once; the first in order that fits counts, however long each takes.
+
+    What the threads tell each other only makes later ones give up: an earlier success that a later one overwrites there
+    costs time, and no more.
+    """
     succeeded = np.full(1, len(tries))
     with ThreadPoolExecutor(max(1, len(tries))) as pool:
         running = []
         for number, (arrays, state, usable) in enumerate(tries):
             random, over = random_state(seed + steps + number), np.zeros(len(usable))
             running.append(pool.submit(squeeze, arrays, state, usable, walled, steps, random, over, succeeded, number))
-    for each in running:
-        each.result()
-    return tries[succeeded[0]] if succeeded[0] < len(tries) else None
+    return next((one for one, each in zip(tries, running, strict=True) if each.result()), None)
 
 
 def steps_of(arrays: Arrays, patience: int) -> int:

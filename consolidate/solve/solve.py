@@ -314,7 +314,7 @@ def _with_standby(needs: Needs, objective: Objective, placement: Placement) -> P
         powered = placement.powered
         for host in fleet.hosts:
             if host.name not in powered:
-                alike = (host.os, host.vendor, host.hypervisor, host.capacity, opening_cost(host, objective))
+                alike = (host.os, host.vendor, host.hypervisor, host.allocatable, opening_cost(host, objective))
                 spare.setdefault(alike, host)
         trials = [(replace(placement, standby=placement.standby | {host.name}), host) for host in spare.values()]
         scored = [(lost(trial), opening_cost(host, objective), host.name, trial) for trial, host in trials]

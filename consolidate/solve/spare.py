@@ -39,7 +39,9 @@ def keep_spare(
     arrays = problem.arrays
     on = arrays.forced.copy()
     on[host_of] = True
-    members = [_members(problem, rule) for rule in rules]
+    members = [items for items in (_members(problem, rule) for rule in rules) if len(items)]
+    if not members:  # all of them of unknown demand
+        return None
     candidates = np.flatnonzero(on & ~walled & ~arrays.forced)
     taken = np.bincount(host_of[np.concatenate(members)], minlength=len(on))[candidates]
     room = (arrays.capacity[candidates] * arrays.weight).sum(axis=1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -232,3 +232,18 @@ def test_no_feasible_placement_costs_less_than_the_lower_bound(case: Case) -> No
         one for one in map(lambda host_of: score(case.problem, host_of), placements(case)) if not one.violations
     )
     assert lower_bound(case.problem) <= min(one.cost for one in feasible)
+
+
+@given(st.lists(st.integers(1, 99), min_size=1, max_size=3), st.integers(0, 9), st.data())
+@settings(max_examples=100)
+def test_the_bound_is_none_the_higher_for_a_host_that_is_far_dearer(
+    cheap: list[int], digits: int, data: st.DataObject
+) -> None:
+    opening = np.array([*cheap, 10**digits])
+    capacity = data.draw(arrays(np.int64, (len(opening), 1), elements=st.integers(5, 19)))
+    sizes = data.draw(arrays(np.int64, (data.draw(st.integers(1, 4)), 1), elements=st.integers(1, 7)))
+    problem = reassignment(Hosts(capacity), Items(sizes, np.full(len(sizes), -1)), Costs(opening=opening))
+    every = itertools.product(range(len(opening)), repeat=len(sizes))
+    feasible = [one.cost for one in (score(problem, np.array(host_of)) for host_of in every) if not one.violations]
+    assume(feasible)
+    assert lower_bound(problem) <= min(feasible)

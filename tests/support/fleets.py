@@ -66,6 +66,7 @@ def fleets(draw: st.DrawFn, max_hosts: int = 5, max_workloads: int = 7) -> tuple
             cost_per_month=float(draw(st.integers(1, 5))),
             power=PowerCurve((float(draw(st.integers(50, 99))), 200.0)),
             on=draw(st.booleans()),
+            headroom_permille=draw(st.sampled_from([0, 0, 300])),
         )
         for index in range(n_hosts)
     ]

@@ -11,7 +11,6 @@ from consolidate.solve.columns.choose import Chosen, choose
 from consolidate.solve.columns.generate import Generator
 from consolidate.solve.columns.instance import Pattern, ShouldStop
 
-_MOST_PATTERNS = 20_000
 _ROUNDS = 40
 """Times that patterns which are worth more are added first."""
 
@@ -21,10 +20,13 @@ def close(
     bound: int,
     upper: int,
     pricing_nodes: int,
+    most_patterns: int,
     choice_nodes: int,
     should_stop: ShouldStop,
 ) -> Chosen:
     """Look for a packing cheaper than ``upper`` among all that there are; exhausted proves that there is none.
+
+    Given up where that would be ``most_patterns`` of all kinds together, or more.
 
     With prices under which no pattern is worth more than it costs, a packing costs the value of all items plus what
     its patterns are worth less than they cost. A cheaper packing can therefore only use patterns whose loss is at
@@ -39,8 +41,9 @@ def close(
     slack = limit * scale - int(values @ instance.copies - penalties @ instance.available)
     patterns: list[Pattern] = []
     for kind in range(len(instance.cost)):
-        found = generator.enumerate(kind, values, int(penalties[kind]) - slack, pricing_nodes, _MOST_PATTERNS)
-        if not found.complete:
+        most = most_patterns - len(patterns)
+        found = generator.enumerate(kind, values, int(penalties[kind]) - slack, pricing_nodes, most)
+        if not found.complete or len(found.patterns) >= most:
             return Chosen(None, False)
         patterns += found.patterns
     return choose(instance, patterns, instance.copies, instance.available, (bound, limit), choice_nodes, should_stop)

@@ -43,6 +43,8 @@ class Effort:
     dives: int = 8
     close_nodes: int = 25_600
     """Nodes below each item when all patterns of a gap are enumerated; the gap stays open where they are more."""
+    close_patterns: int = 20_000
+    """Patterns to choose from then, at most; a node takes the longer the more there are."""
     close_choice_nodes: int = 2_000
 
 
@@ -60,7 +62,7 @@ class Packed:
     """What proves the bound: "continuous" or "columns" (a certificate), or "enumeration" (an integer program over all
     patterns that matter)."""
     patterns: tuple[Pattern, ...]
-    """All patterns seen, of merged items."""
+    """All patterns seen; of equal items the first stands for all of them."""
 
 
 Report = Callable[[Packed], None]
@@ -195,6 +197,7 @@ class _Run:
                 self.bound,
                 upper,
                 effort.close_nodes,
+                effort.close_patterns,
                 effort.close_choice_nodes,
                 self._asked,
             )
@@ -240,5 +243,8 @@ class _Run:
             Pattern(pattern.kind, tuple(sorted(next(waiting[item]) for item in pattern.items))) for pattern in self.best
         )
         cost = cost_of(self.original, packing)
-        patterns = tuple(self.generator.master.patterns)
+        first = [int(members[0]) for members in self.members]
+        patterns = tuple(
+            Pattern(one.kind, tuple(first[item] for item in one.items)) for one in self.generator.master.patterns
+        )
         return Packed(packing, cost, self.bound, self.certificate, self.kind, patterns)

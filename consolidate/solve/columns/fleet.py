@@ -24,11 +24,13 @@ _MOST_HOSTS = 400
 _MOST_ITEMS = 400
 _MOST_PER_HOST = 6
 """Where more than this share a host on average, a liquid bounds them well and patterns are too many."""
+_MOST_WORK = 5_000
+"""Items times kinds of bin, of all sets together: hosts of as many sizes as there are hosts would take minutes."""
 _START_SLOTS = 4
 """Slots of each dimension that are looked at first, the busiest ones."""
 _ROUNDS = 4
 """Times that slots which a packing overfills are added."""
-EFFORT = Effort(starts=0, most_nodes=6_400, dives=3)
+EFFORT = Effort(starts=0, most_nodes=6_400, dives=3, close_patterns=2_000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +50,15 @@ class Captives:
 
 def find_captives(problem: Problem, seed: int = 0, effort: Effort = EFFORT) -> tuple[Captives, ...]:
     """Every set of workloads that is confined to few hosts, with its bound and a placement; all of a small problem."""
-    found = []
+    found, work = [], 0
     cost = problem.arrays.cost
     if len(cost) and cost.min() > 0 and cost.max() <= DEAREST:
-        for items, hosts in _confined(problem):
-            one = _solve(problem, items, hosts, seed, effort)
+        for items, hosts in sorted(_confined(problem), key=lambda one: len(one[1])):
+            part = _Part(problem, items, _bins(problem, items, hosts))
+            work += len(items) * len(part.bins)
+            if work > _MOST_WORK:
+                break
+            one = _solve(part, hosts, seed, effort)
             if one is not None:
                 found.append(one)
     return tuple(found)
@@ -149,12 +155,9 @@ class _Part:
         return placed
 
 
-def _solve(
-    problem: Problem, items: NDArray[np.int64], hosts: NDArray[np.int64], seed: int, effort: Effort
-) -> Captives | None:
+def _solve(part: _Part, hosts: NDArray[np.int64], seed: int, effort: Effort) -> Captives | None:
     """Pack with a few cells, add those that its patterns overfill, and again; any bound on the way holds."""
-    part = _Part(problem, items, _bins(problem, items, hosts))
-    cells = _busiest(problem, items)
+    cells = _busiest(part.problem, part.items)
     bound, certificate, host_of = 0, None, None
     for _ in range(_ROUNDS):
         packed: Packed | None = pack(part.instance(np.array(sorted(cells))), seed, effort)
@@ -165,8 +168,8 @@ def _solve(
         if not part.overfull(packed.packing):
             host_of = part.host_of(packed.packing)
             break
-        cells |= part.overfull(packed.patterns)
-    return Captives(items, hosts, bound, certificate, host_of) if bound else None
+        cells |= part.overfull((*packed.packing, *packed.patterns))
+    return Captives(part.items, hosts, bound, certificate, host_of) if bound else None
 
 
 def _bins(problem: Problem, items: NDArray[np.int64], hosts: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:

@@ -88,7 +88,9 @@ class _Fluid:
         self.first_load = len(example)
         self.first_penalty = self.first_load + len(example) * self.cells
         self.columns = self.first_penalty + len(example) * problem.curve_cells
-        self.unit = float(max(problem.opening.max(), problem.curve.max(), 1))
+        # Of the cheapest host: in units of a dear one others cost so little that the solver takes it for nothing.
+        costs = problem.opening[problem.opening > 0]
+        self.unit = float(costs.min() if len(costs) else max(problem.curve.max(), 1))
 
     def solve(self) -> tuple[float, NDArray[np.float64]] | None:
         """Least cost and hosts open of each class; None where there is no solution."""

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import consolidate
 
-INNER = "from consolidate.solve.compiled import inlined\n\n\n@inlined\ndef inner():\n    return {}\n"
+INNER = (
+    "from consolidate.solve.compiled import inlined\nfrom consolidate.solve.amount import AMOUNT\n\n\n"
+    "@inlined\ndef inner():\n    return {} + AMOUNT\n"
+)
 OUTER = (
     "from consolidate.solve.compiled import kernel\nfrom consolidate.solve.inner import inner\n\n\n"
     "@kernel\ndef outer():\n    return inner()\n"
@@ -22,9 +25,10 @@ def test_a_kernel_is_compiled_anew_once_what_was_copied_into_it_has_changed(tmp_
     shutil.copytree(Path(consolidate.__file__).parent, package, ignore=ignored)
     (package / "solve/outer.py").write_text(OUTER)
     found = []
-    for value in (1, 1, 2):
+    for value, amount in ((1, 0), (1, 0), (2, 0), (2, 5)):
         (package / "solve/inner.py").write_text(INNER.format(value))
+        (package / "solve/amount.py").write_text(f"AMOUNT = {amount}\n")
         code = "from consolidate.solve.outer import outer; print(outer(), sum(outer.stats.cache_hits.values()))"
         ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
         found.append(ran.stdout.split())
-    assert found == [["1", "0"], ["1", "1"], ["2", "0"]]
+    assert found == [["1", "0"], ["1", "1"], ["2", "0"], ["7", "0"]]

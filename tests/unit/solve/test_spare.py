@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from consolidate.model.placement import current_placement
 from consolidate.model.rules import FailureReserve
 from consolidate.solve.failover import unrecovered
 from consolidate.solve.loads import Needs
 from consolidate.solve.problem import compile_problem
+from consolidate.solve.shortage import ConflictError
 from consolidate.solve.solve import solve
 from consolidate.solve.spare import keep_spare
 from tests.support.fleets import demands, fleet, host, workload
@@ -48,3 +51,25 @@ def test_none_is_found_where_the_hosts_that_are_on_are_full() -> None:
     packed = problem.arrays.home.copy()
     packed[:] = [0, 1, 0, 1]
     assert keep_spare(problem, [SURVIVES], packed, NO_WALLS, 20, 1) is None
+
+
+def test_a_rule_about_nothing_but_unknown_demand_keeps_no_room() -> None:
+    amounts = demands(db0=(190, 1), db1=(190, 1), new=None, **FULL)
+    running = [workload(name, "h0" if name != "new" else None) for name in amounts]
+    found = solve(fleet(HOSTS, running, SURVIVES, FailureReserve("new-survives", ("new",))), amounts)
+    assert found.score.feasible
+    assert found.hosts_used == 3
+
+
+def test_a_further_host_is_kept_on_that_can_give_what_one_of_equal_size_cannot() -> None:
+    hosts = [host("h1"), host("s1", headroom_permille=900), host("s2")]
+    found = solve(fleet(hosts, [workload("a", "h1")], FailureReserve("r", ("a",))), demands(a=(500, 500)))
+    assert found.placement.powered == frozenset({"h1", "s2"})
+
+
+def test_nothing_is_restarted_beside_what_is_of_unknown_demand() -> None:
+    estate = fleet(HOSTS[:2], [workload("a", "h0"), workload("u", "h1")], FailureReserve("r", ("a",)))
+    amounts = demands(a=(500, 500), u=None)
+    assert list(unrecovered(estate.rules[0], Needs(estate, amounts), current_placement(estate))) == [("a", "h0")]
+    with pytest.raises(ConflictError, match="'r' wants room for a where any host fails, u keeps h1 to itself"):
+        solve(estate, amounts)

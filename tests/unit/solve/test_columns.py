@@ -126,7 +126,6 @@ def test_the_same_seed_and_effort_give_the_same_packing() -> None:
     assert pack(instance, 7, effort) == pack(instance, 7, effort)
 
 
-@pytest.mark.data
 def test_squeezing_closes_a_bin_that_no_rule_of_thumb_closes() -> None:
     instance = uniform_bins(np.array([[49], [26], [25], [47], [29], [24], [40], [34], [26]]), np.array([100]))
     greedy = tuple(Pattern(0, items) for items in ((0, 3), (6, 7, 1), (8, 2, 4), (5,)))
@@ -151,6 +150,7 @@ def test_squeezing_heeds_groups_and_what_is_not_allowed(mate: str, bins: int) ->
     assert len(squeeze(instance, start, 1, 100_000, 1, lambda: False)) == bins
 
 
+@pytest.mark.data
 def test_public_instances_are_solved_to_the_published_optimum(data: Path) -> None:
     for name, text, published in instances(40, data):
         instance = parse(text)

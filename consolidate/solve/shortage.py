@@ -134,6 +134,8 @@ def explain_unplaced(needs: Needs, unplaced: Sequence[str]) -> str:
 def explain_conflict(needs: Needs, conflict: Conflict) -> str:
     """One sentence on what cannot hold together, with the amounts and what would help."""
     fleet = needs.fleet
+    if not fleet.hosts:
+        return f"there is no host to place {_listed(list(conflict.workloads)) or 'anything'} on; add hosts"
     rules = [rule for rule in fleet.rules if rule.name in conflict.rules]
     workloads = [workload for workload in fleet.workloads if workload.name in conflict.workloads]
     if not workloads:  # a spread that nothing else is needed to break

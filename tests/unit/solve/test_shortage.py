@@ -65,6 +65,12 @@ def test_a_spread_counts_only_who_runs_somewhere_or_can_be_placed() -> None:
     )
 
 
+@pytest.mark.parametrize("rules", [(), (AntiAffinity("apart", ("x", "y")), Spread("s", ("x", "y"), 2))])
+def test_a_fleet_without_hosts_is_told_so(rules: tuple[Rule, ...]) -> None:
+    with pytest.raises(ConflictError, match=r"^there is no host to place .* on; add hosts$"):
+        solve(fleet((), [workload("x"), workload("y")], *rules), demands(x=(1, 1), y=(1, 1)))
+
+
 def test_a_reserve_that_is_too_much_is_named_with_what_is_needed() -> None:
     rule = FailureReserve("n+1", ("x", "y", "z"))
     with pytest.raises(ConflictError) as caught:

@@ -107,7 +107,7 @@ def problem_of(contest: Contest, opened: NDArray[np.int64]) -> Reassignment:
     apps = len(contest.demand)
     grouping = Grouping(
         of_item=[(int(app),) for app in contest.app_of],
-        host_limit=[next_limit for next_limit in _own_limits(contest.rules, apps)],
+        host_limit=_own_limits(contest.rules, apps),
         beside=[(a, b, k) for a, b, k in contest.rules if a != b],
     )
     return reassignment(

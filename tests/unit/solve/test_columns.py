@@ -11,6 +11,8 @@ import pytest
 
 from consolidate.solve.certificate import broken_packing, proves
 from consolidate.solve.columns import Effort, Instance, Packed, Pattern, pack, uniform_bins
+from consolidate.solve.columns import choose as choosing
+from consolidate.solve.columns.choose import choose
 from consolidate.solve.columns.instance import merge_identical
 from consolidate.solve.columns.pricing import knapsack, price
 from consolidate.solve.columns.squeeze import squeeze
@@ -118,6 +120,22 @@ def test_pricing_finds_the_best_pattern_and_all_maximal_ones() -> None:
     assert {one.items for one in every.patterns} == maximal
     few = price(sack, values, instance.copies, even, 0, 2)
     assert few.upper >= best
+
+
+def test_what_is_chosen_among_patterns_is_the_best_of_them_or_known_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instance = uniform_bins(np.array([[6], [5], [4], [3]]), np.array([10]))
+    patterns = [Pattern(0, items) for items in ((0, 2), (1, 3), (0, 3), (1,), (2,))]
+
+    def chosen(limit: int) -> tuple[int | None, bool]:
+        found = choose(instance, patterns, instance.copies, instance.available, (0, limit), 100, lambda: False)
+        return None if found.packing is None else len(found.packing), found.exhausted
+
+    assert chosen(4) == (2, True)
+    assert chosen(1) == (None, True)
+    monkeypatch.setattr(choosing, "trimmed", lambda *_: None)  # as if rounding had made something else of a solution
+    assert chosen(4) == (None, False)
 
 
 def test_the_same_seed_and_effort_give_the_same_packing() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consolidate.solve.certificate import broken_packing, proves
-from consolidate.solve.columns import Effort, Instance, pack
+from consolidate.solve.certificate import DualCertificate, broken_packing, proves
+from consolidate.solve.columns import Effort, Instance, Pattern, pack
 from consolidate.solve.columns.instance import cost_of, merge_identical
 from consolidate.solve.columns.squeeze import squeeze
 
@@ -91,6 +91,26 @@ def test_packings_are_right_and_bounds_hold(instance: Instance, seed: int) -> No
         assert proves(merged, packed.certificate, packed.certificate.bound(merged))
     if instance.monotone:
         assert packed.cost == optimum
+
+
+@given(small(), st.integers(0, 1), st.lists(st.integers(-1, 1), min_size=9, max_size=9))
+@settings(max_examples=300, deadline=None)
+def test_a_certificate_is_right_exactly_where_no_pattern_is_worth_more_than_it_says(
+    instance: Instance, kind: int, more: list[int]
+) -> None:
+    items, kinds = len(instance.copies), len(instance.cost)
+    values = np.maximum(instance.demand[min(kind, kinds - 1), :, 0] + more[:items], 0)
+    ceilings = np.maximum(instance.capacity[:, 0] + more[items : items + kinds], 0)
+    subsets = [[item for item in range(items) if subset >> item & 1] for subset in range(1 << items)]
+    right = all(
+        values[subset].sum() <= ceilings[one]
+        for one in range(kinds)
+        for subset in subsets
+        if instance.fits(Pattern(one, tuple(subset)))
+    )
+    certificate = DualCertificate(tuple(values.tolist()), (0,) * kinds, tuple(ceilings.tolist()))
+    assert proves(instance, certificate, 0) is right
+    assert proves(instance, certificate, 0, most_nodes=0) in (None, right)
 
 
 @given(small(), st.integers(0, 1_000))

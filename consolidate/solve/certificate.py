@@ -1,7 +1,9 @@
 """Certificates of lower bounds and packings, and an independent checker of both.
 
-The checker shares no code with what it checks: it knows the instance and integer arithmetic, nothing else. That the
-packing holds every item once and no bin too much, and that a bound follows from what is claimed, is derived anew.
+The checker calls nothing of the searches that it checks. That a packing holds every item once and no bin too much, and
+that no pattern is worth more than a certificate says, it derives anew from the instance. Two things it has in common
+with what finds bounds: the instance itself, with its merging of identical items and rounding of costs, and the
+arithmetic from a certificate to its bound (`DualCertificate.bound`), which the search asks as well.
 """
 
 from __future__ import annotations
@@ -85,20 +87,47 @@ def _broken_bin(instance: Instance, kind: int, items: Sequence[int]) -> str | No
     return None
 
 
-def proves(instance: Instance, certificate: DualCertificate, bound: int) -> bool:
-    """Whether a certificate proves a bound: what it claims of patterns is searched through anew."""
+def proves(instance: Instance, certificate: DualCertificate, bound: int, most_nodes: int | None = None) -> bool | None:
+    """Whether a certificate proves a bound: what it claims of patterns is searched through anew.
+
+    None where that would take more nodes for a kind of bin than allowed, and nothing was found to be wrong by then.
+    """
     if len(certificate.values) != len(instance.copies) or min(certificate.values, default=0) < 0:
         return False
     if len(certificate.penalties) != len(instance.cost) or min(certificate.penalties) < 0:
         return False
-    ceilings = zip(range(len(instance.cost)), certificate.ceilings, strict=True)
-    if any(best_value(instance, kind, certificate.values, ceiling) > ceiling for kind, ceiling in ceilings):
+    if len(certificate.ceilings) != len(instance.cost) or certificate.bound(instance) < bound:
         return False
-    return certificate.bound(instance) >= bound
+    known = True
+    for kind, ceiling in enumerate(certificate.ceilings):
+        if _holds_by_volume(instance, kind, certificate.values, ceiling):
+            continue
+        best = best_value(instance, kind, certificate.values, ceiling, most_nodes)
+        if best is not None and best > ceiling:
+            return False
+        known = known and best is not None
+    return True if known else None
 
 
-def best_value(instance: Instance, kind: int, values: Sequence[int], enough: int) -> int:
+def _holds_by_volume(instance: Instance, kind: int, values: Sequence[int], ceiling: int) -> bool:
+    """Whether in some cell no item is worth more, for the room it takes, than the ceiling is for the whole bin.
+
+    Then no pattern is worth more than the ceiling, and none has to be looked at.
+    """
+    worth = np.array(values, dtype=object)[instance.allowed[kind]]
+    for cell, most in enumerate(instance.capacity[kind].tolist()):
+        need = instance.demand[kind, instance.allowed[kind], cell].astype(object)
+        if most > 0 and ceiling >= 0 and bool((worth * most <= ceiling * need).all()):
+            return True
+    return False
+
+
+def best_value(
+    instance: Instance, kind: int, values: Sequence[int], enough: int, most_nodes: int | None = None
+) -> int | None:
     """Value of the best pattern of a kind, or of one above ``enough`` as soon as one is met; ``enough`` if none is.
+
+    None where that is not known after ``most_nodes``.
 
     Plain depth-first search over items by falling value for the room they take, all cells added up; what is left of
     the bin is filled with a fraction of the next item to bound what more can be had. Room that items of negative
@@ -124,10 +153,13 @@ def best_value(instance: Instance, kind: int, values: Sequence[int], enough: int
             total, room = total + worth[item] * take, room - size[item] * take
         return total
 
-    best = enough
+    best, nodes = enough, 0
     room = sum(scale[cell] * most for cell, most in enumerate(instance.capacity[kind].tolist())) + granted_size
     stack = [(0, 0, instance.capacity[kind].copy(), instance.group_bound.copy(), room, 0)]
     while stack and best == enough:
+        if nodes == most_nodes:
+            return None
+        nodes += 1
         first, value, left, members, room, used = stack.pop()
         if first == len(order) or value + beyond(first, room) <= best:
             continue

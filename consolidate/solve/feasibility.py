@@ -36,6 +36,8 @@ _SMALLEST_SHARE = 5
 """Items are counted that take more than a half, a third and so on to this part of a host."""
 _NODES_PER_LOSS = 100
 """What looking at the loss of every host counts for in nodes: it is not compiled."""
+_ENDLESS = 1 << 62
+"""Room of many hosts that is not added up further, so that sums stay within 64 bits; nothing needs as much."""
 _MOST_RESTARTS = 100
 """Of more workloads than this on one host it is not asked in how many ways they can be restarted."""
 
@@ -192,8 +194,7 @@ def crowd(arrays: Arrays) -> Crowd | None:
         crowds.append((items, able[items].any(axis=0), int(arrays.group_bound[group])))
     for items, hosts, most in crowds:
         limits = np.sort(arrays.capacity[hosts], axis=0)[::-1][:most]
-        # A single host without a limit is room enough; sums of limits stay within 64 bits.
-        room = np.where((limits >= UNLIMITED).any(axis=0), UNLIMITED, np.minimum(limits, UNLIMITED // 1024).sum(axis=0))
+        room = np.where(limits.sum(axis=0, dtype=np.float64) < _ENDLESS, limits.sum(axis=0), _ENDLESS)
         excess = least[items].sum(axis=0) - room[:, None]
         row, slot = np.unravel_index(excess.argmax(), excess.shape)
         if excess[row, slot] > 0:

@@ -20,7 +20,7 @@ from consolidate.model.placement import Assignment, Placement
 from consolidate.model.policy import Objective
 from consolidate.model.rules import Affinity, AntiAffinity, Ban, GroupRule, Licence, Pin, Spread
 from consolidate.solve.evaluate import opening_cost
-from consolidate.solve.loads import Needs
+from consolidate.solve.loads import UNLIMITED, Needs
 
 BLOCKS = 24
 """Time is folded to this many blocks where candidates are only ranked, never where they are checked."""
@@ -87,6 +87,7 @@ class Problem:
     isolations: tuple[tuple[Isolation, ...], ...]
     """Isolation of each of the item's workloads, by variant."""
     dimensions: tuple[str, ...]
+    """None of them where nothing that a host limits is used; the arrays then have one row of no demand."""
     fixed: Placement
     """Workloads of unknown demand, which stay where they are."""
 
@@ -113,10 +114,14 @@ def compile_problem(needs: Needs, objective: Objective = Objective.HOSTS) -> Pro
     home = np.array([_home(members, position) for members in items], dtype=np.int64)
     _restrict(fleet, items, variant, home, position, frozen)
     capacity = needs.limits
+    if not needs.dimensions:  # nothing can be too much: a row of no demand says so to all that looks for the worst one
+        demand = np.zeros((len(demand), 1, needs.slots), dtype=np.int64)
+        capacity = np.full((len(fleet.hosts), 1), UNLIMITED)
     weight, size, shape = measures(variant, demand, capacity)
-    forced = np.array([host.name in frozen for host in fleet.hosts])
+    forced = np.array([host.name in frozen for host in fleet.hosts], dtype=np.bool_)
     bound = (variant >= 0).sum(axis=1) == 1
-    forced[variant[bound].argmax(axis=1)] = True
+    if bound.any():
+        forced[variant[bound].argmax(axis=1)] = True
     groups = [rule for rule in fleet.rules if isinstance(rule, GroupRule)]
     group_start, group_of, members_of = _memberships(items, groups)
     domains = {name: index for index, name in enumerate(sorted({host.domain for host in fleet.hosts}))}
@@ -160,7 +165,7 @@ def measures(
     """The `weight`, `size` and `shape` of `Arrays`: how scarce dimensions are, and how large items are by that."""
     cheapest = _cheapest(variant, demand)
     weight = _weights(demand[cheapest], capacity)
-    scale = np.maximum(capacity.astype(np.float64).mean(axis=0), 1.0)
+    scale = np.maximum(capacity.astype(np.float64).sum(axis=0) / max(len(capacity), 1), 1.0)
     size = (demand[cheapest].max(axis=2, initial=0) / scale * weight).sum(axis=1)
     return weight, size, _fold(demand) / scale[None, :, None]
 
@@ -315,6 +320,8 @@ def _kinds(
 
 def _cheapest(variant: NDArray[np.int32], demand: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each item the variant with the smallest total demand; row 0 where it can run nowhere."""
+    if not variant.shape[1]:
+        return np.zeros(len(variant), dtype=np.int64)
     total = demand.astype(np.float64)
     scale = np.maximum(total.max(axis=(0, 2), initial=1.0), 1.0)
     weight = (total.max(axis=2, initial=0.0) / scale).sum(axis=1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from consolidate.errors import InfeasibleError
 from consolidate.model.demand import Unknown
-from consolidate.model.fleet import Fleet, Isolation, Workload
+from consolidate.model.fleet import Isolation, Workload
 from consolidate.model.isolation import choose_isolation
 from consolidate.model.placement import Placement
 from consolidate.model.rules import Affinity, AntiAffinity, Ban, FailureReserve, Licence, Pin, Rule, Spread
@@ -134,10 +134,12 @@ def explain_unplaced(needs: Needs, unplaced: Sequence[str]) -> str:
 def explain_conflict(needs: Needs, conflict: Conflict) -> str:
     """One sentence on what cannot hold together, with the amounts and what would help."""
     fleet = needs.fleet
+    if not fleet.hosts:
+        return f"there is no host to place {_listed(list(conflict.workloads)) or 'anything'} on; add hosts"
     rules = [rule for rule in fleet.rules if rule.name in conflict.rules]
     workloads = [workload for workload in fleet.workloads if workload.name in conflict.workloads]
     if not workloads:  # a spread that nothing else is needed to break
-        return _explain_spread(fleet, rules)
+        return _explain_spread(needs, rules)
     if len(workloads) == 1 and not rules and len(conflict.dimensions) == 1:
         shortage = Room(needs, Placement({})).take(workloads[0], range(len(fleet.hosts)))
         if shortage is not None:
@@ -153,13 +155,22 @@ def explain_conflict(needs: Needs, conflict: Conflict) -> str:
     return f"{head}: {', '.join(clauses)}; {_remedy(needs, conflict, workloads)}"
 
 
-def _explain_spread(fleet: Fleet, rules: Sequence[Rule]) -> str:
+def _explain_spread(needs: Needs, rules: Sequence[Rule]) -> str:
+    """That a spread wants more domains than there are, or than it has workloads that run somewhere."""
     rule = next(rule for rule in rules if isinstance(rule, Spread))
-    domains = len({host.domain for host in fleet.hosts})
+    domains = len({host.domain for host in needs.fleet.hosts})
     wants = f"rule {rule.name!r} wants {count(rule.domains, 'failure domain')}"
     if rule.domains > domains:
         return f"{wants}, the hosts have {domains}; lower what it wants, or add hosts in another"
-    return f"{wants}, but only {count(len(rule.workloads), 'workload')} to be in them; lower what it wants"
+    placed = {workload.name for workload in Feasibility(needs.fleet, needs.demands).placed}
+    members, nowhere = ([name for name in rule.workloads if (name in placed) is so] for so in (True, False))
+    short = f"{wants}, but only {count(len(members), 'workload')} to be in them"
+    if not nowhere:
+        return f"{short}; lower what it wants"
+    cause = "runs nowhere and is" if len(nowhere) == 1 else "run nowhere and are"
+    return (
+        f"{short}, since {_listed(nowhere)} {cause} of unknown demand; lower what it wants, or measure what is unknown"
+    )
 
 
 def _rule_clause(rule: Rule, among: Sequence[str], hosts: int) -> str:

@@ -18,6 +18,8 @@ class Outcome:
 
     objective: float
     bound: float
+    checking_s: float = 0.0
+    """Time that was spent on checking the answer once it was there, which does not count."""
 
     @property
     def gap(self) -> float:
@@ -42,7 +44,11 @@ def show_progress(spent: float, objective: float) -> None:
 
 
 def run(solve: Callable[[], Outcome]) -> None:
-    """Time a run and print its figures as one line of JSON."""
+    """Time a run and print its figures as one line of JSON.
+
+    The peak memory is that of the largest single process, this one or a worker: what all of them held together is not
+    known.
+    """
     begin = time.monotonic()
     outcome = solve()
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -50,7 +56,7 @@ def run(solve: Callable[[], Outcome]) -> None:
         "objective": outcome.objective,
         "bound": outcome.bound,
         "gap": round(outcome.gap, 6),
-        "seconds": round(time.monotonic() - begin, 1),
+        "seconds": round(time.monotonic() - begin - outcome.checking_s, 1),
         "peak_memory_bytes": peak * 1024,
     }
     print(json.dumps(figures))

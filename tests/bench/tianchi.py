@@ -18,7 +18,7 @@ from consolidate.solve.reassign.bounds import classes, fluid_bound
 from consolidate.solve.reassign.construct import construct
 from consolidate.solve.reassign.order import Order, order_moves
 from consolidate.solve.reassign.portfolio import cool_in_parts
-from consolidate.solve.reassign.problem import Costs, Grouping, Hosts, Items, Reassignment, reassignment
+from consolidate.solve.reassign.problem import UNBOUNDED, Costs, Grouping, Hosts, Items, Reassignment, reassignment
 from tests.bench.command import Outcome, bench_parser, run, show_progress
 
 TICKS = 98
@@ -107,7 +107,7 @@ def problem_of(contest: Contest, opened: NDArray[np.int64]) -> Reassignment:
     apps = len(contest.demand)
     grouping = Grouping(
         of_item=[(int(app),) for app in contest.app_of],
-        host_limit=[next_limit for next_limit in _own_limits(contest.rules, apps)],
+        host_limit=_own_limits(contest.rules, apps),
         beside=[(a, b, k) for a, b, k in contest.rules if a != b],
     )
     return reassignment(
@@ -129,7 +129,7 @@ def problem_of(contest: Contest, opened: NDArray[np.int64]) -> Reassignment:
 
 def _own_limits(rules: tuple[tuple[int, int, int], ...], apps: int) -> list[int]:
     """Members of an app on one machine: a rule of an app with itself counts the others."""
-    limits = [2**15 - 1] * apps
+    limits = [UNBOUNDED] * apps
     for a, b, k in rules:
         if a == b:
             limits[a] = k + 1

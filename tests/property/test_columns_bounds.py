@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consolidate.solve.certificate import broken_packing, proves
-from consolidate.solve.columns import Effort, Instance, pack
+from consolidate.solve.certificate import DualCertificate, broken_packing, proves
+from consolidate.solve.columns import Effort, Instance, Pattern, pack
 from consolidate.solve.columns.instance import cost_of, merge_identical
 from consolidate.solve.columns.squeeze import squeeze
 
@@ -19,7 +19,7 @@ QUICK = Effort(starts=2, dives=2)
 
 @st.composite
 def small(draw: st.DrawFn) -> Instance:
-    """Up to two kinds of bins, two cells, seven items, a group; some demands negative."""
+    """Up to two kinds of bins, two cells, seven items, a group; some demands negative. Most can be packed."""
     kinds, items, cells = draw(st.integers(1, 2)), draw(st.integers(1, 7)), draw(st.integers(1, 2))
     least = draw(st.sampled_from([0, 0, -2]))
 
@@ -31,11 +31,11 @@ def small(draw: st.DrawFn) -> Instance:
     groups = draw(st.integers(0, 1))
     return Instance(
         demand=numbers(least, 9, kinds, items, cells),
-        allowed=numbers(0, 4, kinds, items) > 0,
+        allowed=numbers(0, 19, kinds, items) < 19,
         copies=np.ones(items, dtype=np.int64),
-        capacity=numbers(5, 12, kinds, cells),
+        capacity=numbers(8, 15, kinds, cells),
         cost=numbers(1, 4, kinds),
-        available=numbers(0, 7, kinds),
+        available=numbers(0, 7, kinds) if draw(st.integers(0, 3)) == 3 else np.full(kinds, items),
         group=numbers(0, 1, items, groups),
         group_bound=numbers(1, 2, groups),
     )
@@ -79,6 +79,8 @@ def cheapest(instance: Instance) -> int | None:
 def test_packings_are_right_and_bounds_hold(instance: Instance, seed: int) -> None:
     optimum = cheapest(instance)
     packed = pack(instance, seed, QUICK)
+    if instance.monotone:
+        assert (packed is None) == (optimum is None)
     if packed is None:
         return
     assert optimum is not None
@@ -89,6 +91,26 @@ def test_packings_are_right_and_bounds_hold(instance: Instance, seed: int) -> No
         assert proves(merged, packed.certificate, packed.certificate.bound(merged))
     if instance.monotone:
         assert packed.cost == optimum
+
+
+@given(small(), st.integers(0, 1), st.lists(st.integers(-1, 1), min_size=9, max_size=9))
+@settings(max_examples=300, deadline=None)
+def test_a_certificate_is_right_exactly_where_no_pattern_is_worth_more_than_it_says(
+    instance: Instance, kind: int, more: list[int]
+) -> None:
+    items, kinds = len(instance.copies), len(instance.cost)
+    values = np.maximum(instance.demand[min(kind, kinds - 1), :, 0] + more[:items], 0)
+    ceilings = np.maximum(instance.capacity[:, 0] + more[items : items + kinds], 0)
+    subsets = [[item for item in range(items) if subset >> item & 1] for subset in range(1 << items)]
+    right = all(
+        values[subset].sum() <= ceilings[one]
+        for one in range(kinds)
+        for subset in subsets
+        if instance.fits(Pattern(one, tuple(subset)))
+    )
+    certificate = DualCertificate(tuple(values.tolist()), (0,) * kinds, tuple(ceilings.tolist()))
+    assert proves(instance, certificate, 0) is right
+    assert proves(instance, certificate, 0, most_nodes=0) in (None, right)
 
 
 @given(small(), st.integers(0, 1_000))

@@ -20,7 +20,7 @@ class Chosen:
     packing: Packing | None
     """Below the limit on cost; None where there was none, or none was found."""
     exhausted: bool
-    """Whether there is none cheaper made of these patterns."""
+    """Whether these patterns are known to make none cheaper, or none below the limit where there is no packing."""
 
 
 def choose(
@@ -45,13 +45,13 @@ def choose(
     highs.cbMipInterrupt.subscribe(lambda event: event.interrupt(should_stop()))
     highs.run()
     status = highs.getModelStatus()
-    exhausted = status in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible)
     if highs.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
-        return Chosen(None, exhausted)
+        return Chosen(None, status == highspy.HighsModelStatus.kInfeasible)
     times = np.rint(np.array(highs.getSolution().col_value)).astype(np.int64)
     used = [pattern for pattern, often in zip(patterns, times.tolist(), strict=True) for _ in range(often)]
     packing = trimmed(instance, used, copies)
-    return Chosen(packing, exhausted)
+    # A solution that turns out to be no packing says nothing about others.
+    return Chosen(packing, packing is not None and status == highspy.HighsModelStatus.kOptimal)
 
 
 def _model(

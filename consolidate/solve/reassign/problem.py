@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNBOUNDED = 2**15 - 1
-"""A limit on the members of a group on a host that nothing reaches."""
+"""As many members as a group may have, being counted by host in 16 bits: as a limit on a host it forbids nothing."""
 
 
 class Lists(NamedTuple):
@@ -170,7 +170,8 @@ def reassignment(hosts: Hosts, items: Items, costs: Costs) -> Reassignment:
     """Lay the problem out for the kernels, with everything left out filled in as harmless.
 
     Raises:
-        ValueError: where an item can run nowhere, belongs to a group without limits, or a curve is not convex.
+        ValueError: where an item can run nowhere, belongs to a group without limits, a group has more members than can
+            be counted on a host, or a curve is not convex.
 
     """
     count, cells = len(items.home), hosts.capacity.shape[1]
@@ -189,6 +190,9 @@ def reassignment(hosts: Hosts, items: Items, costs: Costs) -> Reassignment:
         raise ValueError(f"item {int((variant[:, np.unique(kind)] < 0).all(axis=1).argmax())} can run on no host")
     if max((max(row, default=-1) for row in of_item), default=-1) >= groups:
         raise ValueError(f"an item belongs to a group beyond the {groups} that have limits")
+    members = np.bincount(np.array([group for row in of_item for group in row], dtype=np.int64), minlength=1)
+    if members.max() > UNBOUNDED:
+        raise ValueError(f"group {members.argmax()} has {members.max()} members, of which {UNBOUNDED} can be counted")
     if costs.curve is not None and (np.diff(costs.curve, 2, axis=1) < 0).any():
         raise ValueError("a curve bends down: only convex penalties have bounds")
     problem = Reassignment(

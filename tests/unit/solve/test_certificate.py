@@ -24,6 +24,8 @@ def test_a_right_certificate_proves_its_bound_and_no_more() -> None:
     "wrong",
     [
         replace(CERTIFICATE, ceilings=(4,)),
+        replace(CERTIFICATE, ceilings=()),
+        replace(CERTIFICATE, ceilings=(-1,)),
         replace(CERTIFICATE, values=(9, 9, 2, 2, 2)),
         replace(CERTIFICATE, values=(3, 3, 2, 2)),
         replace(CERTIFICATE, values=(3, 3, 2, 2, -2)),
@@ -33,6 +35,20 @@ def test_a_right_certificate_proves_its_bound_and_no_more() -> None:
 )
 def test_a_wrong_certificate_proves_nothing(wrong: DualCertificate) -> None:
     assert not proves(INSTANCE, wrong, 3)
+
+
+def test_what_takes_too_long_to_check_is_neither_proved_nor_refuted() -> None:
+    halves, alone = uniform_bins(np.full((3, 1), 6), np.array([10])), DualCertificate((2, 2, 2), (0,), (2,))
+    assert proves(halves, alone, 3, most_nodes=2) is None
+    assert proves(halves, alone, 3, most_nodes=100) is True
+    assert proves(halves, replace(alone, ceilings=(0,)), 0, most_nodes=100) is False
+
+
+def test_a_volume_is_proved_without_a_search() -> None:
+    volume = DualCertificate(values=(6, 6, 5, 4, 4), penalties=(0,), ceilings=(10,))
+    assert proves(INSTANCE, volume, 3, most_nodes=0) is True
+    assert proves(INSTANCE, replace(volume, ceilings=(9,)), 3, most_nodes=0) is None
+    assert proves(INSTANCE, replace(volume, ceilings=(9,)), 3) is False
 
 
 def test_few_bins_of_a_kind_have_a_price() -> None:

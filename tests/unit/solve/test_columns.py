@@ -11,6 +11,8 @@ import pytest
 
 from consolidate.solve.certificate import broken_packing, proves
 from consolidate.solve.columns import Effort, Instance, Packed, Pattern, pack, uniform_bins
+from consolidate.solve.columns import choose as choosing
+from consolidate.solve.columns.choose import choose
 from consolidate.solve.columns.instance import merge_identical
 from consolidate.solve.columns.pricing import knapsack, price
 from consolidate.solve.columns.squeeze import squeeze
@@ -120,13 +122,28 @@ def test_pricing_finds_the_best_pattern_and_all_maximal_ones() -> None:
     assert few.upper >= best
 
 
+def test_what_is_chosen_among_patterns_is_the_best_of_them_or_known_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instance = uniform_bins(np.array([[6], [5], [4], [3]]), np.array([10]))
+    patterns = [Pattern(0, items) for items in ((0, 2), (1, 3), (0, 3), (1,), (2,))]
+
+    def chosen(limit: int) -> tuple[int | None, bool]:
+        found = choose(instance, patterns, instance.copies, instance.available, (0, limit), 100, lambda: False)
+        return None if found.packing is None else len(found.packing), found.exhausted
+
+    assert chosen(4) == (2, True)
+    assert chosen(1) == (None, True)
+    monkeypatch.setattr(choosing, "trimmed", lambda *_: None)  # as if rounding had made something else of a solution
+    assert chosen(4) == (None, False)
+
+
 def test_the_same_seed_and_effort_give_the_same_packing() -> None:
     instance = uniform_bins(np.random.default_rng(5).integers(5, 70, size=(40, 3)), np.array([100, 100, 100]))
     effort = Effort(starts=5, dives=2)
     assert pack(instance, 7, effort) == pack(instance, 7, effort)
 
 
-@pytest.mark.data
 def test_squeezing_closes_a_bin_that_no_rule_of_thumb_closes() -> None:
     instance = uniform_bins(np.array([[49], [26], [25], [47], [29], [24], [40], [34], [26]]), np.array([100]))
     greedy = tuple(Pattern(0, items) for items in ((0, 3), (6, 7, 1), (8, 2, 4), (5,)))
@@ -151,6 +168,7 @@ def test_squeezing_heeds_groups_and_what_is_not_allowed(mate: str, bins: int) ->
     assert len(squeeze(instance, start, 1, 100_000, 1, lambda: False)) == bins
 
 
+@pytest.mark.data
 def test_public_instances_are_solved_to_the_published_optimum(data: Path) -> None:
     for name, text, published in instances(40, data):
         instance = parse(text)

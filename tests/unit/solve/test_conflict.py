@@ -63,3 +63,18 @@ def test_what_is_left_out_takes_nothing_and_is_in_no_way() -> None:
     assert feasibility.judge(every) is Verdict.IMPOSSIBLE
     for name in ("w0", "w1", "w2"):
         assert feasibility.judge(every - {Constraint(Kind.WORKLOAD, name)}) is Verdict.POSSIBLE
+
+
+def test_hosts_so_large_that_their_sum_is_not_a_whole_number_of_64_bits_hold_what_fits() -> None:
+    vast = 1 << 52
+    hosts = [host(f"h{index}", memory=vast) for index in range(2)]
+    amounts = demands(w0=(1, vast - vast // 4), w1=(1, vast - vast // 4), w2=(1, vast - vast // 4))
+    for count, more, verdict in (
+        (2, [], Verdict.POSSIBLE),
+        (3, [], Verdict.IMPOSSIBLE),
+        (3, [host("h2", memory=vast)], Verdict.POSSIBLE),
+        (2, [host(f"tiny{index}", memory=1) for index in range(2_000)], Verdict.POSSIBLE),
+        (2, [host(f"endless{index}", memory=(1 << 60) - 1) for index in range(20)], Verdict.POSSIBLE),
+    ):
+        feasibility = Feasibility(fleet([*hosts, *more], MANY[:count]), {w.name: amounts[w.name] for w in MANY[:count]})
+        assert feasibility.judge(feasibility.constraints) is verdict

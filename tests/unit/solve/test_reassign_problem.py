@@ -7,7 +7,17 @@ import itertools
 import numpy as np
 import pytest
 
-from consolidate.solve.reassign.problem import Costs, Grouping, Hosts, Items, lists, overload_units, reassignment
+from consolidate.solve.reassign.problem import (
+    UNBOUNDED,
+    Costs,
+    Grouping,
+    Hosts,
+    Items,
+    lists,
+    overload_units,
+    reassignment,
+)
+from consolidate.solve.reassign.state import new_state
 
 CAPACITY = np.array([[10, 20], [30, 40], [50, 60]])
 DEMAND = np.array([[1, 2], [3, 4]])
@@ -81,6 +91,18 @@ def test_the_reach_of_an_item_is_all_that_it_could_save() -> None:
     problem = reassignment(Hosts(CAPACITY), Items(DEMAND, HOME), costs)
     soft, balance, curve, opening, route = 10 * 1, 2 * (3 * 1 + 2), (1 + 2) * 8 // 2, 7, 9
     assert problem.reach[0] == soft + balance + curve + opening + 100 + route
+
+
+def test_a_group_has_no_more_members_than_a_host_can_count() -> None:
+    def crowd(members: int) -> Items:
+        home = np.full(members, -1)
+        grouping = Grouping(of_item=[(1,)] * members, host_limit=[1, UNBOUNDED])
+        return Items(DEMAND, home, np.zeros((members, 1), dtype=np.int64), grouping=grouping)
+
+    problem = reassignment(Hosts(CAPACITY), crowd(UNBOUNDED), Costs())
+    assert new_state(problem, np.zeros(UNBOUNDED, dtype=np.int64)).on_host[1].tolist() == [UNBOUNDED, 0, 0]
+    with pytest.raises(ValueError, match="group 1 has 32768 members, of which 32767 can be counted"):
+        reassignment(Hosts(CAPACITY), crowd(UNBOUNDED + 1), Costs())
 
 
 def test_a_unit_over_capacity_is_worth_as_much_as_one_over_soft_capacity() -> None:

@@ -54,6 +54,23 @@ def test_rules_that_cannot_hold_together_are_named(rules: tuple[Rule, ...], expe
     assert expected in str(caught.value)
 
 
+def test_a_spread_counts_only_who_runs_somewhere_or_can_be_placed() -> None:
+    hosts = (*HOSTS, host("c1"))
+    unknown = demands(x=(100, 10), y=None, z=None)
+    with pytest.raises(ConflictError) as caught:
+        solve(fleet(hosts, WORKLOADS, Spread("s", ("x", "y", "z"), 3)), unknown)
+    assert str(caught.value) == (
+        "rule 's' wants 3 failure domains, but only 2 workloads to be in them, since z runs nowhere and is of unknown "
+        "demand; lower what it wants, or measure what is unknown"
+    )
+
+
+@pytest.mark.parametrize("rules", [(), (AntiAffinity("apart", ("x", "y")), Spread("s", ("x", "y"), 2))])
+def test_a_fleet_without_hosts_is_told_so(rules: tuple[Rule, ...]) -> None:
+    with pytest.raises(ConflictError, match=r"^there is no host to place .* on; add hosts$"):
+        solve(fleet((), [workload("x"), workload("y")], *rules), demands(x=(1, 1), y=(1, 1)))
+
+
 def test_a_reserve_that_is_too_much_is_named_with_what_is_needed() -> None:
     rule = FailureReserve("n+1", ("x", "y", "z"))
     with pytest.raises(ConflictError) as caught:

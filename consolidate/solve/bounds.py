@@ -9,7 +9,7 @@ import numpy as np
 
 from consolidate.solve.columns.fleet import Captives
 from consolidate.solve.fluid import fluid_cost
-from consolidate.solve.problem import MAX_PER_HOST, MIN_DOMAINS, Problem
+from consolidate.solve.problem import MAX_PER_HOST, MIN_DOMAINS, Problem, least_demand
 from consolidate.units import count
 
 _TOLERANCE = 1e-6
@@ -77,10 +77,7 @@ def _groups(problem: Problem) -> LowerBound:
 def _clique(problem: Problem) -> LowerBound:
     """Items that each need more than half of the largest host, in one dimension and slot, share no host."""
     arrays = problem.arrays
-    least = np.full((len(problem.items), *arrays.demand.shape[1:]), np.iinfo(np.int64).max)
-    for item, variants in enumerate(arrays.variant):
-        able = np.unique(variants[variants >= 0])
-        least[item] = arrays.demand[able].min(axis=0) if len(able) else 0
+    least = least_demand(arrays)
     half = arrays.capacity.max(axis=0, initial=0)[None, :, None]
     large = (2 * least > half).sum(axis=0)
     needed = int(large.max(initial=0))

@@ -19,7 +19,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from consolidate.quiet import native_output_on_stderr
 from consolidate.solve.columns.fleet import Captives
 from consolidate.solve.loads import UNLIMITED
-from consolidate.solve.problem import Problem
+from consolidate.solve.problem import Problem, least_demand
 
 _GRAINS = (0.0, 2**-10, 2**-8, 2**-6, 2**-4, 2**-2)
 """Shares of the largest room within which room counts as equal, one after another."""
@@ -68,8 +68,9 @@ def fluid_cost(problem: Problem, captives: Sequence[Captives]) -> float:
         cost = solution.cost
         if steady > 1 or not model.add_violated_rows(solution.x):
             break
+    volumes = model.volumes()
     for _ in range(_ROUNDS if enough else 0):
-        bound, hosts = model.cheapest_hosts(enough)
+        bound, hosts = model.cheapest_hosts([*volumes, *enough])
         cost = max(cost, bound)
         if hosts is None:
             break
@@ -166,6 +167,18 @@ class Relaxation:
         weight = worth[self.kind_of]
         np.add.at(weight, self.home_host, saved[self.home_item])
         return LinearConstraint(weight, cheapest.sum(), np.inf)
+
+    def volumes(self) -> list[LinearConstraint]:
+        """What any hosts must fulfil in one dimension alone: their room is that of all workloads in the busiest slot.
+
+        The rest of the relaxation says as much, unless unlike hosts were pooled.
+        """
+        arrays = self.arrays
+        busiest = least_demand(arrays).sum(axis=0).max(axis=1, initial=0)
+        limited = (arrays.capacity < UNLIMITED).all(axis=0) & (busiest > 0)
+        return [
+            LinearConstraint(arrays.capacity[:, row] / busiest[row], 1.0, np.inf) for row in np.flatnonzero(limited)
+        ]
 
     def cheapest_hosts(self, enough: Sequence[LinearConstraint]) -> tuple[float, NDArray[np.bool_] | None]:
         """The cheapest hosts that fulfil all this and may hold the captives, and a bound on what such hosts cost."""

@@ -170,6 +170,16 @@ def measures(
     return weight, size, _fold(demand) / scale[None, :, None]
 
 
+def least_demand(arrays: Arrays) -> NDArray[np.int64]:
+    """What each item takes in each dimension and slot wherever it is, shape (I, R, T); 0 where it can run nowhere."""
+    least = np.zeros((len(arrays.variant), *arrays.demand.shape[1:]), dtype=np.int64)
+    for item, variants in enumerate(arrays.variant):
+        able = np.unique(variants[variants >= 0])
+        if len(able):
+            least[item] = arrays.demand[able].min(axis=0)
+    return least
+
+
 _KIND = {AntiAffinity: MAX_PER_HOST, Spread: MIN_DOMAINS, Licence: MAX_HOSTS}
 
 

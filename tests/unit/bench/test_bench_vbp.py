@@ -39,19 +39,19 @@ def test_the_packing_and_the_bound_of_the_workers_are_checked() -> None:
 )
 def test_a_forged_bound_is_an_error(changes: dict[str, object], wrong: str) -> None:
     with pytest.raises(AssertionError, match=wrong):
-        checked_bound(INSTANCE, replace(CLAIM, **changes))  # type: ignore[arg-type]
+        checked_bound(INSTANCE, replace(CLAIM, **changes), 100)  # type: ignore[arg-type]
 
 
 def test_of_an_enumerated_bound_only_what_has_a_certificate_is_checked() -> None:
-    assert checked_bound(INSTANCE, replace(CLAIM, bound=4, kind="enumeration")) == 3
-    assert checked_bound(INSTANCE, replace(CLAIM, bound=4, kind="enumeration", certificate=None)) == 0
+    assert checked_bound(INSTANCE, replace(CLAIM, bound=4, kind="enumeration"), 100) == 3
+    assert checked_bound(INSTANCE, replace(CLAIM, bound=4, kind="enumeration", certificate=None), 100) == 0
 
 
 def test_what_takes_too_long_to_check_is_not_called_checked() -> None:
     halves = uniform_bins(np.full((3, 1), 6), np.array([10]))
     claim = replace(CLAIM, certificate=DualCertificate((2,), (0,), (2,)))
-    assert checked_bound(halves, claim) == 3
-    assert checked_bound(halves, claim, most_nodes=2) == 0
+    assert checked_bound(halves, claim, 100) == 3
+    assert checked_bound(halves, claim, 2) == 0
 
 
 def _fail(*_: object) -> Packed | None:

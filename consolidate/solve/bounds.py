@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from consolidate.solve.columns.fleet import Captives
-from consolidate.solve.fluid import fluid_cost
+from consolidate.solve.fluid import Fluid, pour
 from consolidate.solve.problem import MAX_PER_HOST, MIN_DOMAINS, Problem, least_demand
 from consolidate.units import count
 
@@ -26,11 +26,20 @@ class LowerBound:
 
 def lower_bound(problem: Problem, captives: Sequence[Captives] = ()) -> LowerBound:
     """The largest of the bounds; what captives need, where that was found, also strengthens the fluid one."""
+    return bound_and_fluid(problem, captives)[0]
+
+
+def bound_and_fluid(problem: Problem, captives: Sequence[Captives] = ()) -> tuple[LowerBound, Fluid | None]:
+    """The same, and what the fluid bound knows of the hosts; None where that was not asked."""
     quick = (_forced(problem), _groups(problem), _clique(problem), *(_columns(one) for one in captives))
     best = max(quick, key=lambda bound: bound.cost)
     if best.cost >= int(problem.arrays.cost.sum()):
-        return best
-    return max(best, _fluid(problem, captives), key=lambda bound: bound.cost)
+        return best, None
+    if not problem.items:
+        return max(best, LowerBound(0, "fluid", "there is nothing to place"), key=lambda bound: bound.cost), None
+    fluid = pour(problem, captives)
+    grain = int(np.gcd.reduce(problem.arrays.cost))
+    return max(best, _fluid(fluid.cost, grain, captives), key=lambda bound: bound.cost), fluid
 
 
 def add_bounds(bounds: Sequence[LowerBound], kept: int) -> LowerBound:
@@ -88,10 +97,8 @@ def _clique(problem: Problem) -> LowerBound:
     return LowerBound(int(np.sort(arrays.cost)[:needed].sum()), "clique", because)
 
 
-def _fluid(problem: Problem, captives: Sequence[Captives]) -> LowerBound:
-    if not problem.items:
-        return LowerBound(0, "fluid", "there is nothing to place")
-    cost = fluid_cost(problem, captives)
+def _fluid(cost: float, grain: int, captives: Sequence[Captives]) -> LowerBound:
+    """The fluid cost, up to what hosts can cost together: a whole number of ``grain``, which divides all costs."""
     because = "even if every workload could be split among hosts like a liquid, less would not hold them"
     if captives:
         where = (
@@ -99,4 +106,5 @@ def _fluid(problem: Problem, captives: Sequence[Captives]) -> LowerBound:
             for one in captives
         )
         because += f"; whole, by column generation, {' and '.join(where)}"
-    return LowerBound(int(np.ceil(cost - _TOLERANCE * max(1.0, cost))), "fluid", because)
+    whole = max(grain, 1)
+    return LowerBound(int(np.ceil((cost - _TOLERANCE * max(1.0, cost)) / whole)) * whole, "fluid", because)

@@ -54,8 +54,23 @@ def pooled(problem: Problem) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return pool, roomiest
 
 
-def fluid_cost(problem: Problem, captives: Sequence[Captives]) -> float:
-    """What hosts cost at least that hold all items as a liquid, and the captives whole."""
+@dataclass(frozen=True, eq=False)
+class Fluid:
+    """What hosts cost at least that hold all items as a liquid, and the captives whole; and which hosts might do."""
+
+    cost: float
+    model: Relaxation
+    rows: Sequence[LinearConstraint]
+    """What any hosts must fulfil."""
+
+    def cheapest_hosts(self, times: float) -> NDArray[np.bool_] | None:
+        """The cheapest hosts, shape (hosts,), that hold so many times everything by all that is known; None if none."""
+        more = [LinearConstraint(row.A, row.lb * times, row.ub) for row in self.rows]
+        return self.model.cheapest_hosts(more)[1]
+
+
+def pour(problem: Problem, captives: Sequence[Captives]) -> Fluid:
+    """Bound what hosts cost."""
     model = Relaxation(problem, captives)
     cost, steady = 0.0, 0
     enough: list[LinearConstraint] = []
@@ -78,7 +93,7 @@ def fluid_cost(problem: Problem, captives: Sequence[Captives]) -> float:
         if short is None or short.cost < _SHORT:
             break
         enough.append(model.enough_hosts(short.prices))
-    return cost
+    return Fluid(cost, model, [*volumes, *enough])
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from consolidate.solve.fluid import Fluid
 from consolidate.solve.kernels import State, copy_state, empty_state, go_home, relocate, repack
 from consolidate.solve.problem import Arrays
 from consolidate.solve.squeeze import squeeze
@@ -22,6 +23,8 @@ TRIES = 2
 _STEPS_PER_ITEM, _MOST_STEPS = 50, 40_000
 """Steps of squeezing for each step of patience: by item, and at most."""
 _HASTE = 8
+_SLACKS = (0.0, 0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1)
+"""Shares by which hosts are chosen too roomy: a liquid fills them to the last, workloads do not."""
 
 Progress = Callable[[str, int], None]
 """Called with what is being done and the cost of the best placement so far."""
@@ -119,6 +122,38 @@ def first_to_fit(tries: Sequence[Try], walled: NDArray[np.bool_], steps: int, se
 def steps_of(arrays: Arrays, patience: int) -> int:
     """Steps of a patient squeeze."""
     return patience * min(_STEPS_PER_ITEM * len(arrays.size), _MOST_STEPS)
+
+
+def choose_hosts(arrays: Arrays, state: State, fluid: Fluid, seed: int, patience: int, progress: Progress) -> bool:
+    """Squeeze everything onto the cheapest hosts that might do, or onto roomier ones; whether that works for less.
+
+    Closing hosts or replacing one finds no way from three dear ones to five cheap ones, where hosts cost differently.
+    """
+    sets = list(_roomier(arrays, state, fluid)) if np.ptp(arrays.cost) else []
+    states = [empty_state(arrays) for _ in range(TRIES)]
+    for first in range(0, len(sets), TRIES):
+        tries = []
+        for trial, usable in zip(states, sets[first : first + TRIES], strict=False):
+            copy_state(state, trial)
+            tries.append(Try(arrays, trial, usable))
+        fit = first_to_fit(tries, np.zeros_like(arrays.forced), steps_of(arrays, patience), seed)
+        if fit is not None:
+            copy_state(fit.state, state)
+            progress("choosing hosts", cost_of(arrays, state))
+            return True
+    return False
+
+
+def _roomier(arrays: Arrays, state: State, fluid: Fluid) -> Iterator[NDArray[np.bool_]]:
+    """Sets of hosts, each the cheapest that holds more of a liquid, for as long as they cost less than those on."""
+    latest = np.zeros_like(arrays.forced)
+    for slack in _SLACKS:
+        chosen = fluid.cheapest_hosts(1 + slack)
+        if chosen is None or arrays.cost[chosen].sum() >= cost_of(arrays, state):
+            return
+        if (chosen != latest).any():
+            yield chosen
+        latest = chosen
 
 
 def squeeze_hosts(arrays: Arrays, state: State, seed: int, patience: int, floors: Floors, progress: Progress) -> None:

@@ -16,13 +16,14 @@ from consolidate.model.isolation import choose_isolation
 from consolidate.model.placement import Assignment, Placement, carry_out, current_placement
 from consolidate.model.policy import Objective
 from consolidate.model.rules import FailureReserve
-from consolidate.solve.bounds import LowerBound, add_bounds, lower_bound
+from consolidate.solve.bounds import LowerBound, add_bounds, bound_and_fluid, lower_bound
 from consolidate.solve.columns.fleet import Captives, find_captives
 from consolidate.solve.conflict import find_conflict
 from consolidate.solve.construct import captive_starts, starts
 from consolidate.solve.evaluate import Score, evaluate, opening_cost
 from consolidate.solve.exhaust import Budget, Placements, Verdict
 from consolidate.solve.failover import unrecovered
+from consolidate.solve.fluid import Fluid
 from consolidate.solve.kernels import State
 from consolidate.solve.loads import Needs
 from consolidate.solve.presolve import Component, components, join, restrict, tighten
@@ -32,6 +33,7 @@ from consolidate.solve.search import (
     Floor,
     Floors,
     Progress,
+    choose_hosts,
     complete,
     cost_of,
     empty_hosts,
@@ -152,13 +154,15 @@ def _solve_once(
     unused[np.concatenate([component.hosts for component in separate])] = False
     kept = int(problem.arrays.cost[unused & problem.arrays.forced].sum())
     if known is not None and len(alone) == 1:  # what is cheaper than possible at first would not be adopted
-        bounds = [replace(known, cost=known.cost - kept)]
+        bounded: list[tuple[LowerBound, Fluid | None]] = [(replace(known, cost=known.cost - kept), None)]
     else:
-        bounds = [lower_bound(one, confined) for one, confined in zip(alone, captives, strict=True)]
+        bounded = [bound_and_fluid(one, confined) for one, confined in zip(alone, captives, strict=True)]
+    bounds = [bound for bound, _ in bounded]
     searched = []
-    for one, confined, bound in zip(alone, captives, bounds, strict=True):
+    for one, confined, (bound, fluid) in zip(alone, captives, bounded, strict=True):
         floors = [Floor(np.arange(len(one.hosts)), bound.cost), *(Floor(few.hosts, few.cost) for few in confined)]
-        searched.append(_search(one, confined, floors, seed, effort, progress, squeezing=known is None))
+        known_of_hosts = fluid if known is None else None  # later rounds only mend
+        searched.append(_search(one, confined, floors, known_of_hosts, seed, effort, progress))
     found = list(_joined(problem, separate, searched))
     placements = [current_placement(fleet), *map(problem.placement, found)]
     if found and known is None:
@@ -210,12 +214,12 @@ def _search(
     problem: Problem,
     captives: Sequence[Captives],
     floors: Floors,
+    fluid: Fluid | None,
     seed: int,
     effort: Effort,
     progress: Progress,
-    squeezing: bool,
 ) -> _Searched:
-    """Build starts, empty hosts from the promising ones, and squeeze what gained most."""
+    """Build starts, empty hosts from the promising ones, and, with a fluid bound at hand, squeeze what gained most."""
     arrays = problem.arrays
     costs: dict[str, int] = {}
     states: list[tuple[int, int, State]] = []
@@ -244,17 +248,26 @@ def _search(
         empty_hosts(arrays, state, seed, [QUICK], floors, progress)
     # Where nothing quick gains anything, nothing is squeezed: whoever solves an outcome again gets it back.
     least = min((cost_of(arrays, state) for state in promising), default=0)
-    squeezing = squeezing and bool(promising) and not 0 <= costs["current placement"] <= least
+    squeezing = fluid is not None and bool(promising) and not 0 <= costs["current placement"] <= least
     for state in () if squeezing else promising:  # squeezing would find what patience finds, and more
         empty_hosts(arrays, state, seed, [effort.patience], floors, progress)
     ends = [_ranked(arrays, settle(arrays, problem.kind, state)) for state in promising]
-    if squeezing:
+    if squeezing and fluid is not None:
         best = min(promising, key=lambda state: cost_of(arrays, state))
-        squeeze_hosts(arrays, best, seed, effort.patience, floors, progress)
+        _squeeze(arrays, best, floors, fluid, seed, effort, progress)
         if cost_of(arrays, best) < least:
             ends.append(_ranked(arrays, settle(arrays, problem.kind, best)))
     ends.sort(key=lambda end: end[:-1])
     return _Searched([end[-1] for end in ends], costs, [] if states else least_left)
+
+
+def _squeeze(
+    arrays: Arrays, state: State, floors: Floors, fluid: Fluid, seed: int, effort: Effort, progress: Progress
+) -> None:
+    """Close further hosts; where others would cost less, change to them and close further ones again."""
+    squeeze_hosts(arrays, state, seed, effort.patience, floors, progress)
+    if choose_hosts(arrays, state, fluid, seed, effort.patience, progress):
+        squeeze_hosts(arrays, state, seed, effort.patience, floors, progress)
 
 
 def _ranked(arrays: Arrays, state: State) -> tuple[int, int, int, NDArray[np.int64]]:

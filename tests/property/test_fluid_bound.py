@@ -12,7 +12,7 @@ from consolidate.model.demand import Demands
 from consolidate.model.fleet import Fleet
 from consolidate.solve import fluid
 from consolidate.solve.evaluate import evaluate
-from consolidate.solve.fluid import Relaxation, fluid_cost, pooled
+from consolidate.solve.fluid import Relaxation, pooled, pour
 from consolidate.solve.loads import Needs
 from consolidate.solve.presolve import tighten
 from consolidate.solve.problem import compile_problem
@@ -58,8 +58,8 @@ def test_hosts_counted_as_equal_still_give_a_bound(case: tuple[Fleet, Demands]) 
     assume(least is not None)
     with patch.object(fluid, "_MOST_WORK", 0):
         assert len(pooled(problem)[1]) <= len(np.unique(problem.kind))
-        assert fluid_cost(problem, ()) <= least * (1 + 1e-6)
-    assert fluid_cost(problem, ()) <= least * (1 + 1e-6)
+        assert pour(problem, ()).cost <= least * (1 + 1e-6)
+    assert pour(problem, ()).cost <= least * (1 + 1e-6)
 
 
 def test_hosts_of_nearly_equal_memory_share_a_pool_where_there_are_many() -> None:

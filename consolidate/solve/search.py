@@ -277,8 +277,12 @@ def _exchanges(arrays: Arrays, state: State, floors: Floors) -> Iterator[tuple[l
     if not len(off):
         return
     worth = (arrays.capacity[off] * arrays.weight / np.maximum(arrays.capacity.mean(axis=0), 1.0)).sum(axis=1)
+    order = np.argsort(arrays.cost[off], kind="stable")
+    off, worth, costs = off[order], worth[order], arrays.cost[off[order]]
+    better = worth > np.append(-1.0, np.maximum.accumulate(worth)[:-1])
+    roomiest = np.maximum.accumulate(np.where(better, np.arange(len(off)), 0))  # of those that cost no more than each
     pairs = zip(candidates[::2].tolist(), candidates[1::2].tolist(), strict=False)
     for closing in (*map(list, pairs), *([host] for host in candidates.tolist())):
-        cheaper = arrays.cost[off] < arrays.cost[closing].sum()
-        if cheaper.any():
-            yield closing, [int(off[cheaper][worth[cheaper].argmax()])]
+        cheaper = int(np.searchsorted(costs, arrays.cost[closing].sum()))
+        if cheaper:
+            yield closing, [int(off[roomiest[cheaper - 1]])]

@@ -12,6 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.model.demand import Demand
+from consolidate.model.fleet import Fleet, Host, Isolation, Overhead, Workload
+from consolidate.model.policy import Objective
+from consolidate.model.resources import Resources
+from consolidate.solve import solve as solve_fleet
 from consolidate.solve.reassign.bounds import lower_bound
 from consolidate.solve.reassign.construct import construct
 from consolidate.solve.reassign.portfolio import improve
@@ -58,16 +63,53 @@ def solve(path: Path, seconds: float, seed: int, out: Path | None) -> Outcome:
     checked = score(cloud.problem, answer.host_of)
     if checked.violations or checked.cost != answer.cost:
         raise AssertionError(f"the search claims {answer.cost}, the scorer says {checked}")
-    if out is not None:
-        pairs = zip(cloud.processes, answer.host_of, strict=True)
-        out.write_text("".join(f"{process},{cloud.computers[host]}\n" for process, host in pairs))
+    _write(cloud, answer.host_of, out)
     return Outcome(answer.cost, lower_bound(cloud.problem))
 
 
+def plan(path: Path, seed: int, out: Path | None) -> Outcome:
+    """The same by the planner: computers are hosts that cost so much a month, processes are containers yet to start."""
+    cloud = read_cloud(path)
+    hosts = [
+        Host(f"{number}", Resources(_amounts(room)), "debian", headroom_permille=0, cost_per_month=float(cost))
+        for number, (room, cost) in enumerate(zip(cloud.problem.capacity, cloud.problem.opening.tolist(), strict=True))
+    ]
+    names = [f"{number}" for number in range(len(cloud.processes))]
+    demands = {
+        name: Demand(name, {one: np.array([value]) for one, value in _amounts(need).items()}, mean_cpu_milli=0.0)
+        for name, need in zip(names, cloud.problem.demand, strict=False)
+    }
+    workloads = [Workload(name, "debian", None, Isolation.CONTAINER) for name in names]
+    free = {kind: Overhead(0, 0, 0, 0) for kind in Isolation}
+    fleet = Fleet(tuple(hosts), tuple(workloads), overheads=free)
+    result = solve_fleet(fleet, demands, Objective.COST, seed)
+    host_of = np.array([int(result.placement.assignments[name].host) for name in names])
+    checked = score(cloud.problem, host_of)
+    if checked.violations or checked.cost * 100 != result.score.cost:
+        raise AssertionError(f"the planner claims {result.score.cost}, the scorer says {checked}")
+    _write(cloud, host_of, out)
+    return Outcome(checked.cost, result.bound.cost / 100)
+
+
+def _amounts(row: NDArray[np.int64]) -> dict[str, int]:
+    return dict(zip(("cpu_milli", "memory_bytes", "network_bytes_per_s"), row.tolist(), strict=True))
+
+
+def _write(cloud: Cloud, host_of: NDArray[np.int64], out: Path | None) -> None:
+    if out is not None:
+        pairs = zip(cloud.processes, host_of, strict=True)
+        out.write_text("".join(f"{process},{cloud.computers[host]}\n" for process, host in pairs))
+
+
 def main(arguments: Sequence[str]) -> None:
-    """``JSON --seconds S --seed K --out FILE``."""
-    given = bench_parser("JSON").parse_args(arguments)
-    run(lambda: solve(given.JSON, given.seconds, given.seed, given.out))
+    """``JSON --seconds S --seed K --out FILE``, or ``--planner`` in place of the seconds: it ends by itself."""
+    parser = bench_parser("JSON")
+    parser.add_argument("--planner", action="store_true", help="as a fleet, by the planner, which takes what it takes")
+    given = parser.parse_args(arguments)
+    if given.planner:
+        run(lambda: plan(given.JSON, given.seed, given.out))
+    else:
+        run(lambda: solve(given.JSON, given.seconds, given.seed, given.out))
 
 
 if __name__ == "__main__":

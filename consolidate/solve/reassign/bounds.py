@@ -14,6 +14,8 @@ _TOLERANCE = 1e-6
 """Relative error that the linear program's answer may have; its solver's own tolerances are 1e-7."""
 _TANGENTS = 48
 """Tangents that stand for a curve in the linear program; they run below it, so that the bound holds."""
+_NODES = 200
+"""Of the integer program about whole hosts."""
 
 
 def lower_bound(problem: Reassignment) -> int:
@@ -21,7 +23,7 @@ def lower_bound(problem: Reassignment) -> int:
 
     Moves cost nothing at least.
     """
-    return soft_bound(problem) + fluid_bound(problem)[0]
+    return soft_bound(problem) + max(fluid_bound(problem)[0], whole_hosts(problem)[0])
 
 
 def soft_bound(problem: Reassignment) -> int:
@@ -45,6 +47,32 @@ def least_load(problem: Reassignment) -> NDArray[np.int64]:
     demand = np.where((kinds >= 0)[:, :, None], problem.demand[kinds], np.iinfo(np.int64).max).min(axis=1)
     total: NDArray[np.int64] = np.bincount(of_item.ravel(), minlength=len(kinds)) @ demand
     return total
+
+
+def whole_hosts(problem: Reassignment, slack: float = 0.0) -> tuple[int, NDArray[np.int64]]:
+    """What whole hosts cost at least that have room for all items, and so much more, in each cell; and the cheapest.
+
+    0 and none where hosts cost nothing, or all of them are too few.
+    """
+    load = least_load(problem)
+    used, paid = load > 0, problem.opening[problem.opening > 0]
+    if not used.any() or not len(paid):
+        return 0, np.zeros(0, dtype=np.int64)
+    room = LinearConstraint((problem.capacity[:, used] / load[used]).T, 1.0 + slack, np.inf)
+    cost, whole = problem.opening / paid.min(), np.ones(problem.hosts, dtype=np.int64)
+    with native_output_on_stderr():
+        found = milp(
+            cost,
+            integrality=whole,
+            bounds=Bounds(0, 1),
+            constraints=room,
+            options={"node_limit": _NODES, "mip_rel_gap": 0.0},
+        )
+    if found.x is None or found.mip_dual_bound is None:
+        return 0, np.zeros(0, dtype=np.int64)
+    grain = int(np.gcd.reduce(problem.opening))
+    least = found.mip_dual_bound * paid.min() * (1 - _TOLERANCE)
+    return int(np.ceil(least / grain)) * grain, np.flatnonzero(found.x > 0.5)
 
 
 def fluid_bound(problem: Reassignment) -> tuple[int, NDArray[np.float64]]:

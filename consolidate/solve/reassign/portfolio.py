@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from consolidate.solve.reassign.chosen import search_chosen
 from consolidate.solve.reassign.problem import Reassignment, restrict
 from consolidate.solve.reassign.score import score
-from consolidate.solve.reassign.search import Style, compile_search, cool, search, styles
+from consolidate.solve.reassign.search import Style, compile_search, cool, styles
 
 Progress = Callable[[float, int], None]
 """Called with the share of the budget spent and the best cost so far."""
@@ -97,7 +98,7 @@ def _work(
             last = spent
             pipe.send((spent, cost, host_of))
 
-    cost, host_of = search(problem, start, clock, seed, report, style)
+    cost, host_of = search_chosen(problem, start, clock, seed, report, style)
     pipe.send((1.0, cost, host_of))
     pipe.close()
 

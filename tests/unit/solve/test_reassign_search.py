@@ -11,12 +11,13 @@ from consolidate.solve.randomness import seeded
 from consolidate.solve.reassign import portfolio
 from consolidate.solve.reassign.anneal import anneal, new_scratch
 from consolidate.solve.reassign.bounds import lower_bound
+from consolidate.solve.reassign.chosen import may_be_chosen, search_chosen
 from consolidate.solve.reassign.climate import Climate
 from consolidate.solve.reassign.construct import construct
 from consolidate.solve.reassign.order import order_moves
 from consolidate.solve.reassign.problem import Costs, Grouping, Hosts, Items, Reassignment, reassignment
 from consolidate.solve.reassign.score import score
-from consolidate.solve.reassign.search import search
+from consolidate.solve.reassign.search import STYLES_OF_PLAIN, search
 from consolidate.solve.reassign.state import by_host, new_state, one_list
 
 NOWHERE = np.array([-1, -1])
@@ -58,6 +59,37 @@ def test_a_cheaper_host_is_opened_where_all_go_there_at_once(relocation: float, 
     state = new_state(problem, start)
     assert anneal(problem, state, cold, 500, random, one_list(problem), new_scratch(problem)) == -gain
     assert state.host_of[:-1].tolist() == ([1, 1, 1] if gain else [0, 0, 0])
+
+
+def dear_and_cheap(items: Items) -> Reassignment:
+    """Two hosts of 10 for 100 each, and six of 4 for 30."""
+    hosts, opening = np.array([[10]] * 2 + [[4]] * 6), np.array([100] * 2 + [30] * 6)
+    return reassignment(Hosts(hosts), items, Costs(opening=opening))
+
+
+def test_the_cheapest_hosts_that_hold_everything_are_found_at_once() -> None:
+    problem = dear_and_cheap(Items(np.full((10, 1), 2), np.full(10, -1)))
+    start, looks = np.array([0] * 5 + [1] * 5), itertools.count()
+    told: list[int] = []
+    cost, host_of = search_chosen(
+        problem,
+        start,
+        lambda: min(next(looks) / 200, 1.0),
+        1,
+        lambda spent, cost, host_of: told.append(cost),
+        STYLES_OF_PLAIN[0],
+    )
+    assert cost == score(problem, host_of).cost == lower_bound(problem) == 150
+    assert told[0] == 200
+    assert told[-1] == 150
+
+
+def test_hosts_are_not_chosen_where_more_than_room_ties_items_together() -> None:
+    sizes, home = np.full((10, 1), 2), np.full(10, -1)
+    assert may_be_chosen(dear_and_cheap(Items(sizes, home)))
+    assert not may_be_chosen(dear_and_cheap(Items(sizes, np.zeros(10, dtype=np.int64))))
+    spread = Grouping([(0,)] * 10, host_limit=[10], least_locations=[1])
+    assert not may_be_chosen(dear_and_cheap(Items(sizes, home, grouping=spread)))
 
 
 def test_items_that_fill_a_host_are_placed_apart() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from consolidate.solve.reassign.score import score
-from tests.bench.cloudbalancing import read_cloud
+from tests.bench.cloudbalancing import plan, read_cloud
 
 
 def computer(number: int, cpu: int, cost: int) -> dict[str, int]:
@@ -41,6 +41,15 @@ def test_everything_in_the_file_is_in_the_problem(tmp_path: Path) -> None:
     apart, together = (score(cloud.problem, np.array(placed)) for placed in ([0, 1], [0, 0]))
     assert (apart.cost, apart.violations) == (4800 + 660, ())
     assert (together.cost, together.violations) == (4800, ("host 0 is over its capacity in cell 0 by 1",))
+
+
+def test_the_planner_places_processes_as_containers_on_hosts_that_cost(tmp_path: Path) -> None:
+    path, out = tmp_path / "cloud.json", tmp_path / "answer.csv"
+    computers, processes = [computer(7, 24, 4800), computer(3, 6, 660)], [process(5, 20), process(1, 5)]
+    path.write_text(json.dumps({"id": 0, "computerList": computers, "processList": processes}))
+    outcome = plan(path, 1, out)
+    assert (outcome.objective, outcome.bound) == (5460, 5460)
+    assert out.read_text() == "5,7\n1,3\n"
 
 
 @pytest.mark.data

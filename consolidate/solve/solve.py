@@ -161,8 +161,8 @@ def _solve_once(
     searched = []
     for one, confined, (bound, fluid) in zip(alone, captives, bounded, strict=True):
         floors = [Floor(np.arange(len(one.hosts)), bound.cost), *(Floor(few.hosts, few.cost) for few in confined)]
-        known_of_hosts = fluid if known is None else None  # later rounds only mend
-        searched.append(_search(one, confined, floors, known_of_hosts, seed, effort, progress))
+        squeezed_by = fluid if known is None else None  # later rounds only mend
+        searched.append(_search(one, confined, floors, squeezed_by, seed, effort, progress))
     found = list(_joined(problem, separate, searched))
     placements = [current_placement(fleet), *map(problem.placement, found)]
     if found and known is None:

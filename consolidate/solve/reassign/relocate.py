@@ -32,7 +32,10 @@ def _empty_host(problem: Reassignment, state: State, random: NDArray[np.uint64])
 
 @inlined
 def _least_loss(problem: Reassignment, state: State, climate: Climate, source: int, target: int) -> np.int64:
-    """What a relocation costs at least, without looking at items: the difference of both hosts and of what is over."""
+    """What a relocation loses at least, without looking at items: the difference of both hosts and of what is over.
+
+    Gains by curve, balance or coming home are left out, so steps that only these would pay for are not taken.
+    """
     loss = problem.opening[target] - problem.opening[source]
     alike = problem.kind[source] == problem.kind[target]  # else what runs there may take less
     for cell in range(problem.demand.shape[1]):
